@@ -1,0 +1,30 @@
+"""Compares the simulated noise of the SDSS spectrographs with real sky fibres."""
+
+import json
+
+import numpy as np
+
+from uraniborg.files import atomic
+from uraniborg.instruments.noise_check import (
+    CHECK_COLUMNS,
+    compare_noise,
+    observe_empty_sky,
+    summary,
+)
+from uraniborg.instruments.spectrograph import spectrograph
+from uraniborg.jobs import job
+from uraniborg.tables import Spectra, write_table
+
+with job(snakemake):
+    # Real errors are compared, so the simulation reports them with the pipeline's faults.
+    instrument = spectrograph("sdss", snakemake.input.noise, errors="reported")
+    sky = Spectra(snakemake.input.sky)
+    # The noise model that ships was fitted to every second fibre; these are the others.
+    rows = np.argsort(sky.column("object_id"))[1::2]
+    real = sky.vectors("flux", rows), sky.vectors("ivar", rows)
+    simulated = observe_empty_sky(instrument, snakemake.params.count, snakemake.params.seed)
+    on_line = instrument.noise.curves["family"].to_numpy() >= 0
+    table = compare_noise(real, simulated, on_line, snakemake.params.seed)
+    write_table(snakemake.output.table, table, CHECK_COLUMNS, {"data": "real"})
+    with atomic(snakemake.output.summary) as temporary:
+        temporary.write_text(json.dumps(summary(table), indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""What a telescope makes of that light: wavelength grids, resolution, noise."""

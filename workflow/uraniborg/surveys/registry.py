@@ -1,0 +1,173 @@
+"""The survey registry: one YAML file per survey becomes one `Survey`.
+
+This module runs while the workflow is set up, so it imports nothing heavy and touches no data.
+"""
+
+import csv
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from uraniborg.errors import UserError
+from uraniborg.instruments.wavelengths import observed_grid
+from uraniborg.settings import read_yaml, validate
+
+__all__ = ["Archive", "Survey", "load_archives", "load_surveys"]
+
+_SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A survey as its YAML file describes it.
+
+    Args:
+        name: Its name, which is the file's.
+        description: What it is.
+        kind: What its objects are measured as.
+        instrument: Name of a spectrograph.
+        shards: Number of files its spectra are stored in.
+        source: Where the data come from.
+        objects: Number of simulated objects, 0 for real data.
+        seed: Seed of the simulation.
+        errors: Which inverse variances the simulation gives, see
+            `uraniborg.instruments.spectrograph`.
+        universe: Settings of the simulated population.
+        archives: Names of downloads.
+        patterns: Patterns of the user's files.
+        reader: Format of real data, empty for simulated.
+        normalisation: How spectra are scaled, see `uraniborg.surveys.preparation`.
+        selection: Cuts, see `uraniborg.surveys.selection`.
+        citation: What to cite.
+        licence: Terms of use.
+    """
+
+    name: str
+    description: str
+    kind: Literal["spectra"]
+    instrument: str
+    source: Literal["simulate", "archive", "files"]
+    shards: int = 1
+    objects: int = 0
+    seed: int = 0
+    errors: Literal["calibrated", "reported"] = "calibrated"
+    universe: Mapping[str, Any] = field(default_factory=dict)
+    archives: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    reader: str = ""
+    normalisation: Literal["restframe", "none"] = "restframe"
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    citation: str = ""
+    licence: str = ""
+
+    @property
+    def data(self) -> Literal["simulated", "real"]:
+        """What tables and claims made from the survey are marked as."""
+
+        return "simulated" if self.source == "simulate" else "real"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the data, as plain values from which a job makes the survey again.
+
+        The texts are empty, so that a better description does not make anything run again.
+        """
+
+        return asdict(replace(self, description="", citation="", licence=""))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that can be downloaded, one row of `resources/archives.tsv`.
+
+    Args:
+        name: File name under which it is stored.
+        url: Where it is published.
+        sha256: Its checksum.
+        bytes: Its size.
+        licence: Terms of use.
+        citation: What to cite.
+    """
+
+    name: str
+    url: str
+    sha256: str
+    bytes: int
+    licence: str
+    citation: str
+
+
+def load_archives(path: str | Path) -> dict[str, Archive]:
+    """Reads the table of downloads, by name.
+
+    Raises:
+        UserError: A row does not fit the schema, or two have the same name.
+    """
+
+    archives: dict[str, Archive] = {}
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            label = f"{path}: {row.get('name')}"
+            size = row.get("bytes") or ""
+            row = {**row, "bytes": int(size) if size.isdigit() else size}
+            row = validate(row, _SCHEMAS / "archives.schema.yaml", name=label)
+            archive = Archive(**row)
+            if archives.setdefault(archive.name, archive) is not archive:
+                raise UserError(f"{label}: is listed twice; remove one row.")
+    return archives
+
+
+def load_surveys(
+    folder: str | Path, changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Survey]:
+    """Reads every survey of a folder.
+
+    Args:
+        folder: A folder of YAML files, one per survey.
+        changes: By name of a survey, keys that replace those of its file.
+
+    Raises:
+        UserError: A file does not fit the schema, or a change names no survey.
+
+    Example:
+        >>> load_surveys("config/surveys", {"sdss": {"shards": 8}})["sdss"].shards
+        8
+    """
+
+    folder, changes = Path(folder), changes or {}
+    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if not paths:
+        raise UserError(f"{folder}: holds no survey; `surveys_folder` must name a folder of YAML.")
+    for name in changes:
+        if name not in paths:
+            close = difflib.get_close_matches(name, paths) or list(paths)
+            raise UserError(f"surveys: there is no survey {name!r}; known are {', '.join(close)}.")
+    return {name: _load(name, path, changes.get(name, {})) for name, path in paths.items()}
+
+
+def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
+    label = f"{path} (changed by the configuration's `surveys: {name}`)" if changes else str(path)
+    keys = validate(_merge(read_yaml(path), changes), _SCHEMAS / "survey.schema.yaml", name=label)
+    source = next(source for source in ("simulate", "archive", "files") if source in keys)
+    section = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in keys.pop(source).items()
+    }
+    try:
+        observed_grid(keys["instrument"])
+    except UserError as error:
+        raise UserError(f"{label}: instrument: {error}") from error
+    selection = keys["selection"]
+    if selection.get("z_min", -1) > selection.get("z_max", float("inf")):
+        raise UserError(f"{label}: selection: z_min is larger than z_max; exchange them.")
+    return Survey(name=name, source=source, **section, **keys)
+
+
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,1 @@
+"""Galaxies and their light: one generative model behind every simulated survey."""

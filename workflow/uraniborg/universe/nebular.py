@@ -1,0 +1,174 @@
+"""The light of the gas that young stars ionise: lines and continuum."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uraniborg.grids import WavelengthGrid
+from uraniborg.universe.pixels import pixel_means
+from uraniborg.universe.populations import (
+    BIRTH_CLOUD_AGE,
+    linear_weights,
+    metallicity_weights,
+)
+from uraniborg.universe.ssp_grid import age_edges, overlaps, read_grid
+
+__all__ = ["NebularEmission", "place_lines"]
+
+_C = 299792.458
+
+
+@dataclass(frozen=True, eq=False)
+class NebularEmission:
+    """Emission per ionising photon of nebulae of Z metallicities, U ionisations and T ages.
+
+    Every ionising photon of a star younger than `BIRTH_CLOUD_AGE` is absorbed by gas of the star's
+    metallicity. The emission depends on the age of the star through the hardness of its
+    radiation; it is linear in metallicity, as the light of the stars is (see
+    `metallicity_weights`), and linear in log10 of the ionisation parameter, constant beyond the
+    grid's ends.
+
+    Attributes:
+        wavelength: Vacuum wavelengths of the continuum in Angstrom, shape (M,).
+        metallicity: In units of Z_sun = 0.02, shape (Z,).
+        log_u: log10 of the ionisation parameter, shape (U,).
+        photons: Ionising photons that nebulae of each age bin absorb, 1e46/s per M_sun formed in
+            each age cell of the stars, shape (Z, A, T).
+        names: The L lines as CLOUDY calls them, such as `H 1 6562.80A` (wavelength in air).
+        line_wavelength: Vacuum wavelengths in Angstrom, shape (L,).
+        line_ratio: L_sun per 1e46 photons/s, shape (Z, U, T, L).
+        continuum_coefficients: Shape (Z, U, T, C).
+        continuum_basis: Shape (C, M); the product is L_sun/Angstrom per 1e46 photons/s.
+    """
+
+    wavelength: Tensor
+    metallicity: Tensor
+    log_u: Tensor
+    photons: Tensor
+    names: tuple[str, ...]
+    line_wavelength: Tensor
+    line_ratio: Tensor
+    continuum_coefficients: Tensor
+    continuum_basis: Tensor
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads the file of the rule `ssp_grid`.
+
+        Raises:
+            UserError: The file is missing or damaged.
+        """
+
+        tensors, metadata = read_grid(path)
+        cells = age_edges(tensors["age"].numpy())
+        bins = np.minimum(tensors["nebular_age_edges"].numpy(), BIRTH_CLOUD_AGE)
+        share = torch.as_tensor(overlaps(cells, bins) / np.diff(cells)[:, None]).float()
+        return cls(
+            wavelength=tensors["wavelength"],
+            metallicity=tensors["metallicity"],
+            log_u=tensors["log_u"],
+            photons=tensors["ionising_rate"][:, :, None] * share,
+            names=tuple(metadata["lines"]),
+            line_wavelength=tensors["line_wavelength"],
+            line_ratio=tensors["line_ratio"],
+            continuum_coefficients=tensors["continuum_coefficients"],
+            continuum_basis=tensors["continuum_basis"],
+        )
+
+    def on(self, grid: WavelengthGrid) -> Self:
+        """The same with the continuum averaged over pixels and only the lines within the grid.
+
+        Raises:
+            ValueError: The grid reaches beyond the wavelengths.
+        """
+
+        basis = pixel_means(self.wavelength.numpy(), self.continuum_basis.numpy(), grid.edges)
+        low, high = grid.edges[[0, -1]]
+        inside = (self.line_wavelength > low) & (self.line_wavelength < high)
+        return replace(
+            self,
+            wavelength=torch.as_tensor(grid.wavelength),
+            names=tuple(n for n, keep in zip(self.names, inside, strict=True) if keep),
+            line_wavelength=self.line_wavelength[inside],
+            line_ratio=self.line_ratio[..., inside],
+            continuum_basis=torch.as_tensor(basis, dtype=self.continuum_basis.dtype),
+        )
+
+    @cached_property
+    def _line_index(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
+
+    def index(self, name: str) -> int:
+        """Position of a line among the luminosities."""
+
+        return self._line_index[name]
+
+    def absorbed(self, weights: Tensor, log_metallicity: Tensor, log_u: Tensor) -> Tensor:
+        """Ionising photons by the nebulae that absorb them, 1e46/s, shape (N, Z, U, T).
+
+        Args:
+            weights: Mass formed in each age cell in M_sun, shape (N, A).
+            log_metallicity: log10 of metallicity over Z_sun, shape (N,).
+            log_u: log10 of the ionisation parameter, shape (N,).
+        """
+
+        photons = torch.einsum("na,zat->nzt", weights, self.photons.to(weights.dtype))
+        by_z = metallicity_weights(log_metallicity, self.metallicity).to(weights.dtype)
+        by_u = linear_weights(log_u.double(), self.log_u).to(weights.dtype)
+        return torch.einsum("nzt,nz,nu->nzut", photons, by_z, by_u)
+
+    def lines(self, absorbed: Tensor) -> Tensor:
+        """Luminosities of the lines in L_sun, shape (N, L), from what `absorbed` returns."""
+
+        return absorbed.flatten(1) @ self.line_ratio.to(absorbed.dtype).flatten(0, 2)
+
+    def continuum(self, absorbed: Tensor) -> Tensor:
+        """Luminosity density in L_sun/Angstrom, shape (N, M), from what `absorbed` returns."""
+
+        coefficients = self.continuum_coefficients.to(absorbed.dtype).flatten(0, 2)
+        return absorbed.flatten(1) @ coefficients @ self.continuum_basis.to(absorbed.dtype)
+
+
+def place_lines(
+    spectrum: Tensor,
+    grid: WavelengthGrid,
+    line_wavelength: Tensor,
+    luminosity: Tensor,
+    dispersion: Tensor,
+) -> Tensor:
+    """Adds Gaussian lines, integrated over the pixels, so that their flux is conserved.
+
+    Args:
+        spectrum: Luminosity density in L_sun/Angstrom, shape (N, grid.size).
+        grid: Its grid, log10.
+        line_wavelength: Vacuum wavelengths in Angstrom, within the grid, shape (L,).
+        luminosity: L_sun, shape (N, L).
+        dispersion: Standard deviations of the gas velocities in km/s, shape (N,).
+
+    Returns:
+        A new tensor of the shape of `spectrum`. Lines are cut off at five standard deviations of
+        the broadest one.
+    """
+
+    if not len(dispersion):
+        return spectrum
+    sigma = dispersion.clamp(min=1e-3)[:, None] / _C
+    reach = 5 * sigma.detach().max().item() / (math.log(10) * grid.step)
+    edges = torch.as_tensor(grid.edges)
+    pieces = torch.zeros_like(spectrum)
+    for index, centre in enumerate(line_wavelength.tolist()):
+        pixel = (math.log10(centre) - grid.start) / grid.step
+        low, high = max(round(pixel - reach) - 1, 0), min(round(pixel + reach) + 2, grid.size)
+        inside = edges[low : high + 1]
+        # The offset is formed in float64: it is a small difference of wavelengths.
+        offset = (inside / centre - 1).to(spectrum.dtype)
+        cumulative = torch.erf(offset / (math.sqrt(2) * sigma)) / 2
+        profile = cumulative.diff(dim=1) / inside.diff().to(spectrum.dtype)
+        pieces[:, low:high] = pieces[:, low:high] + luminosity[:, index, None] * profile
+    return spectrum + pieces

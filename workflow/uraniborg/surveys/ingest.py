@@ -17,16 +17,15 @@ from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 from uraniborg.progress import track
 from uraniborg.surveys.preparation import (
+    DUPLICATE,
     Observations,
-    masked,
-    normalisation,
-    signal_to_noise,
-    snap,
+    prepare,
+    quarantine_table,
+    quarantined,
 )
 from uraniborg.surveys.readers import multimodal_universe, sdss
 from uraniborg.surveys.readers.errors import UnreadableError
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.selection import failed_cut
 from uraniborg.surveys.splits import split_of
 from uraniborg.tables import (
     QUARANTINE_COLUMNS,
@@ -37,13 +36,16 @@ from uraniborg.tables import (
     write_table,
 )
 
-__all__ = ["READERS", "catalogue", "ingest", "matching_files", "part_of"]
+__all__ = [
+    "READERS",
+    "catalogue",
+    "ingest",
+    "matching_files",
+    "part_of",
+]
 
 READERS = {"multimodal_universe": multimodal_universe.read, "sdss": sdss.read}
 """Functions that yield `Observations` from a path, by name of the format."""
-
-LARGEST_OFFSET = 0.1
-"""Pixels by which wavelengths may differ from the grid's; single precision makes 0.003."""
 
 _BATCH = 256
 
@@ -121,12 +123,12 @@ def ingest(
     metadata = {"survey": survey.name, "instrument": survey.instrument, "data": survey.data}
     with SpectraWriter(shard, grid, metadata=metadata) as writer:
         prepared = (
-            _prepare(observations, name, survey, grid, seen, left_out)
+            prepare(observations, name, survey, grid, seen, left_out)
             for name, observations in _read(files, READERS[survey.reader], left_out)
         )
         for scalars, flux, ivar in _joined(prepared, _BATCH):
             writer.write(scalars, flux=flux, ivar=ivar)
-    write_table(quarantine, _quarantine(left_out), QUARANTINE_COLUMNS, {"survey": survey.name})
+    write_table(quarantine, quarantine_table(left_out), QUARANTINE_COLUMNS, {"survey": survey.name})
     for reason, number in Counter(entry["reason"] for entry in left_out).most_common():
         print(f"left out {number}: {reason}")
 
@@ -143,71 +145,7 @@ def _read(
             for observations in read(path):
                 yield name, observations
         except UnreadableError as error:
-            left_out.append(_entry(name, "", error.reason, error.remedy))
-
-
-def _prepare(
-    observations: Observations,
-    source: str,
-    survey: Survey,
-    grid: WavelengthGrid,
-    seen: set[str],
-    left_out: list[dict[str, str]],
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """The observations that may stay, on the grid, with norm and S/N; lists the others."""
-
-    scalars = dict(observations.scalars)
-    flux, ivar = masked(observations.flux, observations.ivar, observations.bad)
-    flux, ivar, offset = snap(grid, observations.wavelength, flux, ivar)
-    z = scalars["z"]
-    scalars["snr"] = signal_to_noise(flux, ivar)
-    scalars["norm"] = np.ones(len(z))
-    if survey.normalisation == "restframe":
-        scalars["norm"] = normalisation(grid.wavelength, flux, ivar, z)
-
-    edges = f"{grid.wavelength[0]:.0f} to {grid.wavelength[-1]:.0f} Angstrom"
-    cut = failed_cut(survey.selection, scalars, (ivar > 0).mean(axis=1))
-    file = f"config/surveys/{survey.name}.yaml"
-    # In this order: the first that holds is the reason.
-    problems = [
-        (
-            np.isinf(offset),
-            f"has no pixels on the grid of instrument {survey.instrument}, {edges}",
-            f"Set `instrument` in {file} to the one that took it.",
-        ),
-        (
-            offset > LARGEST_OFFSET,
-            f"has other pixels than the grid of instrument {survey.instrument}",
-            f"Set `instrument` in {file} to the one that took it.",
-        ),
-        (~np.isfinite(z), "has no finite redshift", "Give it a redshift."),
-        (~(ivar > 0).any(axis=1), "has no good pixel", "Check its ivar and mask."),
-        (cut != "", cut, f"Widen `selection` in {file}."),
-        (
-            ~(scalars["norm"] > 0),
-            "has a median flux that is not positive",
-            f"Set `selection: snr_min` in {file}, or `normalisation: none`.",
-        ),
-    ]
-    reason, remedy = np.full(len(z), "", object), np.full(len(z), "", object)
-    for holds, why, what in problems:
-        holds = holds & (reason == "")
-        reason = np.where(holds, np.where(cut == why, "selection: " + cut, why), reason)
-        remedy = np.where(holds, what, remedy)
-    for row, object_id in enumerate(scalars["object_id"]):
-        if reason[row] == "" and object_id in seen:
-            reason[row], remedy[row] = _DUPLICATE
-        elif reason[row] == "":
-            seen.add(object_id)
-    left_out.extend(
-        _entry(source, str(scalars["object_id"][row]), reason[row], remedy[row])
-        for row in np.flatnonzero(reason != "")
-    )
-    keep = reason == ""
-    return {name: values[keep] for name, values in scalars.items()}, flux[keep], ivar[keep]
-
-
-_DUPLICATE = ("duplicate of an object_id that came before", "Remove one of the two.")
+            left_out.append(quarantined(name, "", error.reason, error.remedy))
 
 
 def _joined(
@@ -232,14 +170,6 @@ def _concatenated(
     scalars, flux, ivar = zip(*batches, strict=True)
     joined = {name: np.concatenate([part[name] for part in scalars]) for name in scalars[0]}
     return joined, np.concatenate(flux), np.concatenate(ivar)
-
-
-def _entry(source: str, object_id: str, reason: str, remedy: str) -> dict[str, str]:
-    return {"source": source, "object_id": object_id, "reason": reason, "remedy": remedy}
-
-
-def _quarantine(entries: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(entries, columns=[column.name for column in QUARANTINE_COLUMNS])
 
 
 def catalogue(
@@ -274,12 +204,14 @@ def catalogue(
     table["shard"] = np.repeat(np.arange(len(lengths)), lengths)
     table["row"] = np.arange(len(table))
     double = table["object_id"].duplicated()
-    reason, remedy = _DUPLICATE
+    reason, remedy = DUPLICATE
     entries = [
-        _entry(Path(shards[row.shard]).name, row.object_id, reason, remedy)
+        quarantined(Path(shards[row.shard]).name, row.object_id, reason, remedy)
         for row in table[double].itertuples()
     ]
-    left_out = pd.concat([_quarantine(entries), *map(read_table, quarantines)], ignore_index=True)
+    left_out = pd.concat(
+        [quarantine_table(entries), *map(read_table, quarantines)], ignore_index=True
+    )
     left_out = left_out.sort_values(["source", "object_id"], kind="stable")
     table = table[~double]
     if table.empty:

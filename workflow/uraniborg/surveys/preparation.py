@@ -3,19 +3,27 @@
 Arrays have one row per spectrum. A pixel without information has ivar 0 and flux 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from uraniborg.grids import WavelengthGrid
+from uraniborg.surveys.registry import Survey
+from uraniborg.surveys.selection import failed_cut
+from uraniborg.tables import QUARANTINE_COLUMNS
 
 __all__ = [
+    "DUPLICATE",
     "Observations",
     "Snapped",
     "masked",
     "normalisation",
+    "prepare",
+    "quarantine_table",
+    "quarantined",
     "signal_to_noise",
     "snap",
 ]
@@ -25,6 +33,13 @@ NORMALISATION_WINDOW = (5300.0, 5850.0)
 
 NORMALISATION_PIXELS = 10
 """Good pixels that the window needs, so that a few noisy ones do not decide."""
+
+
+LARGEST_OFFSET = 0.1
+"""Pixels by which wavelengths may differ from the grid's; single precision makes 0.003."""
+
+DUPLICATE = ("duplicate of an object_id that came before", "Remove one of the two.")
+"""Reason and remedy of an object that is there twice."""
 
 
 @dataclass(frozen=True)
@@ -170,3 +185,88 @@ def _median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
         + ordered[row, np.minimum(count // 2, values.shape[1] - 1)]
     ) / 2
     return np.where(count > 0, middle, np.nan)
+
+
+def prepare(
+    observations: Observations,
+    source: str,
+    survey: Survey,
+    grid: WavelengthGrid,
+    seen: set[str],
+    left_out: list[dict[str, str]],
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """The observations that may stay, on the survey's grid, with norm and signal-to-noise ratio.
+
+    Args:
+        observations: As a reader or the simulation gives them.
+        source: What the quarantine table names as where they came from.
+        survey: Says how to normalise and select.
+        grid: Wavelengths of the survey's instrument.
+        seen: Identifiers that came before; those that stay are added.
+        left_out: Entries of the quarantine table; those that do not stay are added.
+
+    Returns:
+        The columns of `uraniborg.tables.SPECTRUM_COLUMNS`, flux and ivar, of what stays.
+    """
+
+    scalars = dict(observations.scalars)
+    flux, ivar = masked(observations.flux, observations.ivar, observations.bad)
+    flux, ivar, offset = snap(grid, observations.wavelength, flux, ivar)
+    z = scalars["z"]
+    scalars["snr"] = signal_to_noise(flux, ivar)
+    scalars["norm"] = np.ones(len(z))
+    if survey.normalisation == "restframe":
+        scalars["norm"] = normalisation(grid.wavelength, flux, ivar, z)
+
+    edges = f"{grid.wavelength[0]:.0f} to {grid.wavelength[-1]:.0f} Angstrom"
+    cut = failed_cut(survey.selection, scalars, (ivar > 0).mean(axis=1))
+    file = f"config/surveys/{survey.name}.yaml"
+    # In this order: the first that holds is the reason.
+    problems = [
+        (
+            np.isinf(offset),
+            f"has no pixels on the grid of instrument {survey.instrument}, {edges}",
+            f"Set `instrument` in {file} to the one that took it.",
+        ),
+        (
+            offset > LARGEST_OFFSET,
+            f"has other pixels than the grid of instrument {survey.instrument}",
+            f"Set `instrument` in {file} to the one that took it.",
+        ),
+        (~np.isfinite(z), "has no finite redshift", "Give it a redshift."),
+        (~(ivar > 0).any(axis=1), "has no good pixel", "Check its ivar and mask."),
+        (cut != "", cut, f"Widen `selection` in {file}."),
+        (
+            ~(scalars["norm"] > 0),
+            "has a median flux that is not positive",
+            f"Set `selection: snr_min` in {file}, or `normalisation: none`.",
+        ),
+    ]
+    reason, remedy = np.full(len(z), "", object), np.full(len(z), "", object)
+    for holds, why, what in problems:
+        holds = holds & (reason == "")
+        reason = np.where(holds, np.where(cut == why, "selection: " + cut, why), reason)
+        remedy = np.where(holds, what, remedy)
+    for row, object_id in enumerate(scalars["object_id"]):
+        if reason[row] == "" and object_id in seen:
+            reason[row], remedy[row] = DUPLICATE
+        elif reason[row] == "":
+            seen.add(object_id)
+    left_out.extend(
+        quarantined(source, str(scalars["object_id"][row]), reason[row], remedy[row])
+        for row in np.flatnonzero(reason != "")
+    )
+    keep = reason == ""
+    return {name: values[keep] for name, values in scalars.items()}, flux[keep], ivar[keep]
+
+
+def quarantined(source: str, object_id: str, reason: str, remedy: str) -> dict[str, str]:
+    """An entry of the quarantine table."""
+
+    return {"source": source, "object_id": object_id, "reason": reason, "remedy": remedy}
+
+
+def quarantine_table(entries: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """The entries as a table, empty if there are none."""
+
+    return pd.DataFrame(entries, columns=[column.name for column in QUARANTINE_COLUMNS])

@@ -1,0 +1,115 @@
+"""What is timed: our rate beside a peer's, in the same run on the same arrays."""
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from uraniborg.files import atomic
+from uraniborg.tables import Column
+
+__all__ = ["BENCHMARK_COLUMNS", "compare", "for_people", "gather", "write_benchmarks"]
+
+BENCHMARK_COLUMNS = (
+    Column("name", pa.string(), "", "What was timed"),
+    Column("value", pa.float64(), "", "Our rate in the benchmark's unit, median of repetitions"),
+    Column("unit", pa.string(), "", "Unit of the rates"),
+    Column("peer", pa.string(), "", "Code that did the same on the same arrays"),
+    Column("peer_version", pa.string(), "", "Its version, empty where it is not installed"),
+    Column("peer_value", pa.float64(), "", "Its rate, NaN where it is not installed"),
+    Column("ratio", pa.float64(), "", "Our rate over the peer's"),
+    Column("threads", pa.int64(), "", "Threads that both could use"),
+    Column("n", pa.int64(), "", "Objects in each repetition"),
+)
+
+
+def compare(
+    name: str,
+    ours: Callable[[], object],
+    peer: Callable[[], object] | None,
+    *,
+    objects: int,
+    unit: str,
+    peer_name: str,
+    peer_version: str,
+    threads: int,
+    repetitions: int = 5,
+) -> dict[str, Any]:
+    """Times our code and a peer's in turn, so that both see the same state of the machine.
+
+    Args:
+        name: What is timed.
+        ours: Our code on all objects.
+        peer: The peer's on the same; None where it is not installed.
+        objects: How many objects each call processes.
+        unit: Unit of the rate, such as `spectra / s`.
+        peer_name: The peer.
+        peer_version: Its version.
+        threads: Threads that both may use.
+        repetitions: Calls of each, after one that warms up.
+
+    Returns:
+        A row with the columns of `BENCHMARK_COLUMNS`.
+    """
+
+    codes = [code for code in (ours, peer) if code is not None]
+    seconds: list[list[float]] = [[] for _ in codes]
+    for repetition in range(repetitions + 1):
+        for code, record in zip(codes, seconds, strict=True):
+            start = time.perf_counter()
+            code()
+            if repetition:
+                record.append(time.perf_counter() - start)
+    rates = [objects / statistics.median(record) for record in seconds]
+    peer_rate = rates[1] if peer is not None else math.nan
+    return {
+        "name": name,
+        "value": rates[0],
+        "unit": unit,
+        "peer": peer_name,
+        "peer_version": peer_version,
+        "peer_value": peer_rate,
+        "ratio": rates[0] / peer_rate,
+        "threads": threads,
+        "n": objects,
+    }
+
+
+def write_benchmarks(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes rows as JSON."""
+
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(list(rows), indent=2) + "\n")
+
+
+def gather(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Gathers the benchmarks of all analyses."""
+
+    records = [record for path in paths for record in json.loads(Path(path).read_text())]
+    return pd.DataFrame(records, columns=[column.name for column in BENCHMARK_COLUMNS])
+
+
+def for_people(table: pd.DataFrame) -> pd.DataFrame:
+    """The benchmarks as text."""
+
+    rows = []
+    for row in table.itertuples():
+        installed = math.isfinite(row.peer_value)
+        rows.append(
+            {
+                "what": row.name,
+                "ours": f"{row.value:,.0f} {row.unit}",
+                "peer": f"{row.peer} {row.peer_version or '(not installed)'}",
+                "peer's": f"{row.peer_value:,.0f} {row.unit}" if installed else "-",
+                "ratio": f"{row.ratio:.2g}" if installed else "-",
+                "threads": str(row.threads),
+                "n": str(row.n),
+            }
+        )
+    return pd.DataFrame(rows, dtype=object)

@@ -1,0 +1,130 @@
+"""The scorecard: every headline number beside the paper's, judged by a criterion set before."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from uraniborg.files import atomic
+from uraniborg.tables import Column
+
+__all__ = ["CLAIM_COLUMNS", "evaluate", "for_people", "scorecard", "write_claims"]
+
+CLAIM_COLUMNS = (
+    Column("analysis", pa.string(), "", "Analysis that makes the claim"),
+    Column("claim", pa.string(), "", "Name of the claim"),
+    Column("statement", pa.string(), "", "What is claimed"),
+    Column("paper", pa.string(), "", "Paper that the claim is held against"),
+    Column("paper_value", pa.float64(), "", "The paper's value in the claim's unit, if it has one"),
+    Column("value", pa.float64(), "", "Our value in the claim's unit"),
+    Column("uncertainty", pa.float64(), "", "Standard error of our value"),
+    Column("unit", pa.string(), "", "Unit of the values"),
+    Column("data", pa.string(), "", "Whether the data were real or simulated"),
+    Column("tier", pa.string(), "", "Scale of the run: test, default or paper"),
+    Column("criterion", pa.string(), "", "What the value has to fulfil, declared before the run"),
+    Column("verdict", pa.string(), "", "met, missed, reported (no criterion) or not evaluated"),
+)
+
+
+def evaluate(
+    declared: Mapping[str, Any],
+    *,
+    analysis: str,
+    claim: str,
+    tier: str,
+    value: float = math.nan,
+    uncertainty: float = math.nan,
+) -> dict[str, Any]:
+    """Holds a value against a declared claim.
+
+    Args:
+        declared: The claim's entry in the configuration: `statement`, `paper`, `data`, and
+            optionally `paper_value`, `unit`, `minimum`, `maximum`. A claim without a bound is
+            reported, neither met nor missed.
+        analysis: Name of the analysis.
+        claim: Name of the claim.
+        tier: Scale of the run.
+        value: What was measured; NaN if it could not be.
+        uncertainty: Its standard error, NaN if unknown.
+
+    Returns:
+        A row of the scorecard. A claim without a value is 'not evaluated', never met.
+    """
+
+    minimum, maximum = declared.get("minimum"), declared.get("maximum")
+    if not math.isfinite(value):
+        verdict = "not evaluated"
+    elif minimum is None and maximum is None:
+        verdict = "reported"
+    elif (minimum is None or value >= minimum) and (maximum is None or value <= maximum):
+        verdict = "met"
+    else:
+        verdict = "missed"
+    return {
+        "analysis": analysis,
+        "claim": claim,
+        "statement": declared["statement"],
+        "paper": declared["paper"],
+        "paper_value": declared.get("paper_value", math.nan),
+        "value": value,
+        "uncertainty": uncertainty,
+        "unit": declared.get("unit", ""),
+        "data": declared["data"],
+        "tier": tier,
+        "criterion": _criterion(minimum, maximum),
+        "verdict": verdict,
+    }
+
+
+def _criterion(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f"{minimum:g} to {maximum:g}"
+    if minimum is not None:
+        return f"at least {minimum:g}"
+    if maximum is not None:
+        return f"at most {maximum:g}"
+    return "none"
+
+
+def write_claims(path: str | Path, claims: Iterable[Mapping[str, Any]]) -> None:
+    """Writes an analysis' claims as JSON, one record per claim."""
+
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(list(claims), indent=2) + "\n")
+
+
+def scorecard(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Gathers the claims of all analyses in one table with the columns of `CLAIM_COLUMNS`."""
+
+    records = [record for path in paths for record in json.loads(Path(path).read_text())]
+    return pd.DataFrame(records, columns=[column.name for column in CLAIM_COLUMNS])
+
+
+def for_people(table: pd.DataFrame) -> pd.DataFrame:
+    """The scorecard as text, numbers with their uncertainty."""
+
+    rows = [
+        {
+            "analysis": row.analysis,
+            "claim": row.statement,
+            "paper": row.paper,
+            "paper's": _number(row.paper_value, unit=row.unit),
+            "ours": _number(row.value, row.uncertainty, row.unit),
+            "criterion": row.criterion,
+            "data": f"{row.data}, {row.tier}",
+            "verdict": row.verdict,
+        }
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _number(value: float, uncertainty: float = math.nan, unit: str = "") -> str:
+    if not math.isfinite(value):
+        return "-"
+    error = f" ± {uncertainty:.2g}" if math.isfinite(uncertainty) else ""
+    return f"{value:.4g}{error} {unit}".strip()

@@ -1,0 +1,1 @@
+"""Plot style and the parts that figures share."""

@@ -1,0 +1,122 @@
+"""Figures that hold the simulated sky against independent codes and real data."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from uraniborg.figures.style import COLORS, TWO_COLUMNS
+
+__all__ = ["sky_noise", "stellar_populations"]
+
+
+def sky_noise(table: pd.DataFrame) -> Figure:
+    """Statistics of the noise of real and simulated sky fibres.
+
+    Args:
+        table: The columns of `uraniborg.instruments.noise_check.CHECK_COLUMNS`.
+    """
+
+    labels = {
+        "sigma": r"median $\sigma$ [$10^{-17}$ cgs Å$^{-1}$]",
+        "std": r"standard deviation of $\chi$",
+        "q99.7": r"99.7% quantile of $|\chi|$",
+        "lag1": r"autocorrelation of $\chi$ at lag 1",
+    }
+    figure = Figure(figsize=(TWO_COLUMNS, 3.6))
+    panels = figure.subplots(2, 2, sharex=True).flat
+    table = table[table["lines"] != "both"]
+    regions = ["blue", "green", "red"]
+    for axes, (statistic, label) in zip(panels, labels.items(), strict=True):
+        for lines, offset in (("off", -0.12), ("on", 0.12)):
+            rows = table[(table["statistic"] == statistic) & (table["lines"] == lines)]
+            rows = rows.set_index("region").loc[regions]
+            x = np.arange(len(regions)) + offset
+            filled = {"mfc": None if lines == "on" else "white"}
+            axes.errorbar(
+                x,
+                rows["real"],
+                rows["error"],
+                fmt="o",
+                ms=4,
+                color=COLORS["truth"],
+                label=f"real, {lines} sky lines",
+                **filled,
+            )
+            axes.plot(
+                x + 0.06,
+                rows["simulated"],
+                "x" if lines == "off" else "P",
+                ms=5,
+                color=COLORS["model"],
+                label=f"simulated, {lines} sky lines",
+            )
+        axes.set_ylabel(label, fontsize=7)
+        axes.set_xticks(range(len(regions)), regions)
+        axes.set_xlim(-0.5, len(regions) - 0.5)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.supxlabel("third of the wavelength range", fontsize=8)
+    return figure
+
+
+def stellar_populations(differences: pd.DataFrame, examples: pd.DataFrame) -> Figure:
+    """Composite spectra of ours and of bagpipes, and how much they differ.
+
+    Args:
+        differences: The columns of `uraniborg.universe.comparison.DIFFERENCE_COLUMNS`.
+        examples: The columns of `uraniborg.universe.comparison.EXAMPLE_COLUMNS`.
+    """
+
+    figure = Figure(figsize=(TWO_COLUMNS, 3.4))
+    grid = figure.add_gridspec(2, 2, width_ratios=[3, 2], height_ratios=[3, 1])
+    spectra = figure.add_subplot(grid[0, 0])
+    residual = figure.add_subplot(grid[1, 0], sharex=spectra)
+    bands = figure.add_subplot(grid[:, 1])
+    for number, (_, example) in enumerate(examples.groupby("galaxy")):
+        wavelength = example["wavelength"] / 1e4
+        scale = example["bagpipes"].median() / 3**number
+        labels = {"bagpipes": "bagpipes", "ours": "Uraniborg"} if number == 0 else {}
+        spectra.plot(
+            wavelength,
+            example["bagpipes"] / scale,
+            color=COLORS["truth"],
+            lw=1.4,
+            label=labels.get("bagpipes"),
+        )
+        spectra.plot(
+            wavelength,
+            example["ours"] / scale,
+            color=COLORS["model"],
+            lw=0.5,
+            label=labels.get("ours"),
+        )
+        difference = 100 * (example["ours"] / example["bagpipes"] - 1)
+        residual.plot(wavelength, difference, color=COLORS["data"], lw=0.4)
+    spectra.set(yscale="log", ylim=(0.15, 300))
+    spectra.set_ylabel(r"$L_\lambda$, scaled")
+    spectra.tick_params(labelbottom=False)
+    spectra.legend(loc="upper right", ncols=2)
+    residual.axhline(0, color=COLORS["model"], lw=0.6)
+    residual.set(ylim=(-5, 5))
+    residual.set_xlabel("wavelength in air [µm]")
+    residual.set_ylabel("difference [%]")
+
+    names = ["spectrum", *(c for c in differences.columns if c in _BANDS)]
+    values = [100 * differences[name].abs() for name in names]
+    bands.boxplot(
+        values,
+        orientation="horizontal",
+        tick_labels=["3500-9000 Å", *names[1:]],
+        whis=(5, 95),
+        showfliers=False,
+        medianprops={"color": COLORS["model"]},
+    )
+    bands.axvline(1, color=COLORS["reference"], lw=0.8, ls="--", label="criterion, spectrum")
+    bands.axvline(2, color=COLORS["reference"], lw=0.8, ls=":", label="criterion, bands")
+    bands.set(xscale="log", xlim=(0.01, 5))
+    bands.invert_yaxis()
+    bands.set_xlabel("|Uraniborg / bagpipes − 1| [%]")
+    bands.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=6)
+    return figure
+
+
+_BANDS = ("u", "g", "r", "i", "z", "J", "H", "K", "W1")

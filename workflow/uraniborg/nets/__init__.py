@@ -1,0 +1,1 @@
+"""Network parts without training code: encoders, decoders, flows."""

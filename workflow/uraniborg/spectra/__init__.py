@@ -1,0 +1,1 @@
+"""Spectrum autoencoders and what builds on them."""

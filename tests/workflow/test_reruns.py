@@ -1,0 +1,94 @@
+"""What an edit makes run again: just what it affects."""
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+FIGURE = "results/figures/spender/reconstructions.pdf"
+
+AFTER_TRAINING = {
+    "spender_train",
+    "spender_objects",
+    "spender_gather",
+    "spender_reconstructions",
+    "spender_controls",
+    "spender_claims",
+    "spender_benchmark",
+    "spender_plot_reconstructions",
+    "spender_plot_fit_quality",
+    "spender_plot_training",
+    "scorecard",
+    "benchmarks",
+    "all",
+}
+
+
+def test_nothing_runs_twice(finished):
+    assert finished.planned() == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "rules"),
+    [
+        pytest.param(
+            "workflow/uraniborg/figures/spectra.py",
+            "observed vacuum wavelength",
+            "wavelength",
+            {"spender_plot_reconstructions"},
+            id="label of a figure",
+        ),
+        pytest.param(
+            "workflow/uraniborg/nets/decoders.py",
+            "return torch.addmm(self.mean, ",
+            "return torch.addmm(1.0 * self.mean, ",
+            AFTER_TRAINING,
+            id="decoder",
+        ),
+        pytest.param(
+            "workflow/uraniborg/nets/decoders.py",
+            '"""Decoders: latents in',
+            '"""Decoders: latent variables in',
+            set(),
+            id="docstring of the decoder",
+        ),
+        pytest.param(
+            "config/test.yaml",
+            "epochs: 4",
+            "epochs: 5",
+            AFTER_TRAINING,
+            id="setting of the training",
+        ),
+        pytest.param(
+            "config/config.yaml",
+            "maximum: 1.15",
+            "maximum: 1.20",
+            {"spender_claims", "scorecard", "all"},
+            id="criterion of a claim",
+        ),
+    ],
+)
+def test_an_edit_reruns_what_it_affects_and_nothing_else(finished, path, old, new, rules):
+    undo = finished.edit(path, old, new)
+    try:
+        planned = finished.planned()
+    finally:
+        undo()
+    if rules == {"spender_plot_reconstructions"}:
+        # The same module draws the other figures of spectra; they are redrawn too, nothing else.
+        assert rules <= planned <= {name for name in AFTER_TRAINING if "plot" in name} | {"all"}
+        assert not any(name in planned for name in ("spender_train", "spender_reconstructions"))
+    else:
+        assert planned == rules
+
+
+def test_one_figure_needs_only_its_own_jobs(checkout):
+    planned = checkout("one_figure").planned(FIGURE)
+    assert planned == {
+        "simulate_spectra",
+        "spender_basis",
+        "spender_train",
+        "spender_objects",
+        "spender_gather",
+        "spender_reconstructions",
+        "spender_plot_reconstructions",
+    }

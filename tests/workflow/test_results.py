@@ -1,0 +1,69 @@
+"""What a finished run leaves behind."""
+
+import json
+
+import pytest
+from astropy.table import Table
+
+from uraniborg.claims import CLAIM_COLUMNS
+from uraniborg.tables import read_table
+
+pytestmark = pytest.mark.workflow
+
+
+def test_figures_are_pdf_files(finished):
+    figures = list((finished.folder / "results/figures").glob("*/*.pdf"))
+    assert {figure.stem for figure in figures} >= {
+        "reconstructions",
+        "fit_quality",
+        "training",
+        "stellar_populations",
+    }
+    assert all(figure.read_bytes()[:5] == b"%PDF-" for figure in figures)
+
+
+def test_every_declared_claim_is_in_the_scorecard(finished):
+    scorecard = read_table(finished.folder / "results/scorecard.parquet")
+    assert list(scorecard.columns) == [column.name for column in CLAIM_COLUMNS]
+    verdicts = scorecard.set_index("claim")["verdict"]
+    # No real survey was named: what needs one is not evaluated, never met.
+    assert verdicts["real_reduced_chi2"] == "not evaluated"
+    assert verdicts["bagpipes_spectrum"] == "met"
+    assert verdicts["untrained_control"] == "met"
+    assert set(scorecard["tier"]) == {"test"}
+
+
+def test_every_column_has_a_description_that_astropy_reads(finished):
+    tables = list((finished.folder / "results").glob("**/*.parquet"))
+    assert len(tables) >= 8
+    for path in tables:
+        table = Table.read(path)
+        assert all(column.description for column in table.itercols()), path
+    objects = Table.read(finished.folder / "results/spender/sdss_simulated/objects.parquet")
+    assert objects["norm"].unit == "1e-17 erg / (Angstrom s cm2)"
+
+
+def test_the_model_has_a_card(finished):
+    card = json.loads((finished.folder / "results/models/spender/model.json").read_text())
+    assert {"architecture", "training_data", "config_digest", "library_version", "metrics"} <= set(
+        card
+    )
+
+
+def test_jobs_leave_logs_and_run_times(finished):
+    folder = finished.folder / "results"
+    assert "epoch" in (folder / "logs/spender/train.log").read_text()
+    assert (folder / "runtimes/spender/train.tsv").exists()
+
+
+def test_no_temporary_file_stays(finished):
+    left = [path.name for path in finished.folder.glob("results/**/*.partial.*")]
+    left += [path.name for path in finished.folder.glob("results/**/.*partial*")]
+    assert left == []
+
+
+def test_report_is_written(finished):
+    finished.snakemake("--report", "report.html")
+    report = (finished.folder / "report.html").read_text()
+    assert "SPENDER" in report
+    assert "arXiv:2211.07890" in report

@@ -1,0 +1,76 @@
+"""
+What all rules share: checked configuration, surveys, where things are, and the list of analyses.
+
+REQUIRED INPUTS: config, validated against schemas/config.schema.yaml.
+"""
+
+import os
+from pathlib import Path
+
+from uraniborg.errors import UserError
+from uraniborg.provenance import code_digest
+from uraniborg.settings import validate
+from uraniborg.surveys.registry import load_surveys
+
+# Spinning threads of one job starve the other jobs on the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCHEMAS = WORKFLOW / "schemas"
+
+
+config.update(validate(config, SCHEMAS / "config.schema.yaml", name="config"))
+SURVEYS = load_surveys(config["surveys_folder"], config["surveys"])
+
+
+def known_survey(name, key):
+    """The survey that a configuration key names; an error if there is none."""
+    if name not in SURVEYS:
+        known = ", ".join(SURVEYS)
+        raise UserError(
+            f"config: {key}: there is no survey {name!r}; known are {known}."
+        )
+    return name
+
+
+wildcard_constraints:
+    survey="[a-z0-9_]+",
+    shard=r"\d{4}",
+
+
+# What each analysis offers to the targets: figures, claims, benchmarks.
+ANALYSES = {}
+
+
+def analysis(name, figures=(), claims=(), benchmarks=()):
+    """Registers what an analysis offers; `all` and the scorecard ask for everything registered."""
+    ANALYSES[name] = {"figures": figures, "claims": claims, "benchmarks": benchmarks}
+
+
+def offered(kind):
+    """Files of one kind over all analyses."""
+    return [path for products in ANALYSES.values() for path in products[kind]]
+
+
+def code(script):
+    """Digest of the library modules that a script imports: editing one reruns just its rules."""
+    return code_digest(WORKFLOW / "scripts" / script)
+
+
+def resource(name):
+    """A file that ships with the project, also when another project uses this workflow."""
+    here = Path("resources", name)
+    return str(here if here.exists() else WORKFLOW.parent / here)
+
+
+def shards(survey, kind="spectra", suffix="arrow"):
+    """Files of one kind over all shards of a survey."""
+    return [
+        f"results/surveys/{survey}/{kind}/{shard:04d}.{suffix}"
+        for shard in range(SURVEYS[survey].shards)
+    ]
+
+
+def truth(survey):
+    """The noiseless shards of a simulated survey, none for a real one."""
+    return shards(survey, "truth") if SURVEYS[survey].source == "simulate" else []

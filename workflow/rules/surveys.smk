@@ -1,0 +1,143 @@
+"""
+Surveys: simulated, archived and your own data as the same shards and catalogues.
+
+REQUIRED INPUTS:
+    config/surveys/{survey}.yaml
+    resources/archives.tsv                                  of the downloads
+OUTPUTS:
+    results/surveys/{survey}/spectra/{shard}.arrow          spectra, memory-mapped
+    results/surveys/{survey}/truth/{shard}.arrow            noiseless, simulated surveys only
+    results/surveys/{survey}/catalogue.parquet              one row per object
+    results/surveys/{survey}/quarantine.parquet             what was left out, and why
+"""
+
+import re
+
+from uraniborg.surveys.registry import load_archives
+
+ARCHIVES = load_archives(resource("archives.tsv"))
+SIMULATED = [name for name, survey in SURVEYS.items() if survey.source == "simulate"]
+REAL = [name for name in SURVEYS if name not in SIMULATED]
+
+
+def one_of(names):
+    """A pattern for a wildcard that takes one of the names; with no names it takes nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def survey_settings(wildcards):
+    """What a job needs to know of its survey; texts for people are left out."""
+    return SURVEYS[wildcards.survey].settings
+
+
+def archived_files(wildcards):
+    """The downloads that a survey consists of; none for your own files."""
+    return [f"results/downloads/{name}" for name in SURVEYS[wildcards.survey].archives]
+
+
+rule download:
+    """Downloads one file of resources/archives.tsv and checks it.
+
+    The mirror is not a parameter: where a file came from changes nothing that is made of it.
+    """
+    output:
+        ensure(
+            "results/downloads/{archive}",
+            sha256=lambda wildcards: ARCHIVES[wildcards.archive].sha256,
+        ),
+    log:
+        "results/logs/surveys/download/{archive}.log",
+    benchmark:
+        "results/runtimes/surveys/download/{archive}.tsv"
+    wildcard_constraints:
+        archive=one_of(ARCHIVES),
+    conda:
+        "../../envs/tables.yaml"
+    resources:
+        mem_mb=500,
+        runtime=240,
+    params:
+        url=lambda wildcards: ARCHIVES[wildcards.archive].url,
+        sha256=lambda wildcards: ARCHIVES[wildcards.archive].sha256,
+        bytes=lambda wildcards: ARCHIVES[wildcards.archive].bytes,
+    script:
+        "../scripts/surveys/download.py"
+
+
+rule simulate_spectra:
+    """Simulates one shard: galaxies of the universe through the survey's spectrograph."""
+    input:
+        ssp_grid=SSP_GRID,
+        noise=lambda wildcards: resource(
+            f"{SURVEYS[wildcards.survey].instrument}_noise.parquet"
+        ),
+    output:
+        spectra="results/surveys/{survey}/spectra/{shard}.arrow",
+        truth="results/surveys/{survey}/truth/{shard}.arrow",
+        quarantine=temp("results/surveys/{survey}/quarantine/{shard}.parquet"),
+    log:
+        "results/logs/surveys/simulate/{survey}/{shard}.log",
+    benchmark:
+        "results/runtimes/surveys/simulate/{survey}/{shard}.tsv"
+    wildcard_constraints:
+        survey=one_of(SIMULATED),
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        survey=survey_settings,
+        code=code("surveys/simulate.py"),
+    script:
+        "../scripts/surveys/simulate.py"
+
+
+rule ingest_spectra:
+    """Reads one shard of a real survey's spectra; what cannot be read is set aside."""
+    input:
+        archived_files,
+    output:
+        shard="results/surveys/{survey}/spectra/{shard}.arrow",
+        quarantine=temp("results/surveys/{survey}/quarantine/{shard}.parquet"),
+    log:
+        "results/logs/surveys/ingest/{survey}/{shard}.log",
+    benchmark:
+        "results/runtimes/surveys/ingest/{survey}/{shard}.tsv"
+    wildcard_constraints:
+        survey=one_of(REAL),
+    conda:
+        "../../envs/tables.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        survey=survey_settings,
+        data_root=config["data_root"],
+        code=code("surveys/ingest.py"),
+    script:
+        "../scripts/surveys/ingest.py"
+
+
+rule survey_catalogue:
+    """Lists a survey's objects, and what was left out of it."""
+    input:
+        shards=lambda wildcards: shards(wildcards.survey),
+        quarantines=lambda wildcards: shards(wildcards.survey, "quarantine", "parquet"),
+    output:
+        catalogue="results/surveys/{survey}/catalogue.parquet",
+        quarantine="results/surveys/{survey}/quarantine.parquet",
+    log:
+        "results/logs/surveys/catalogue/{survey}.log",
+    benchmark:
+        "results/runtimes/surveys/catalogue/{survey}.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        survey=survey_settings,
+        code=code("surveys/catalogue.py"),
+    script:
+        "../scripts/surveys/catalogue.py"

@@ -1,0 +1,57 @@
+"""Trains the spectrum autoencoder."""
+
+from dataclasses import asdict
+
+import torch
+from safetensors.torch import load_file
+
+from uraniborg.jobs import job
+from uraniborg.nets.weights import save_model
+from uraniborg.provenance import settings_digest
+from uraniborg.spectra.autoencoder import SpectrumAutoencoder
+from uraniborg.spectra.basis import Basis
+from uraniborg.spectra.dataset import Batch, SpectraDataset
+from uraniborg.spectra.losses import fidelity
+from uraniborg.surveys.splits import split_rows
+from uraniborg.tables import Spectra
+from uraniborg.training import TrainingSettings, accelerator_for, fit, write_history
+
+
+def loss(model: SpectrumAutoencoder, batch: Batch, epoch: int) -> dict[str, torch.Tensor]:
+    return {"loss": fidelity(batch.flux, batch.ivar, model(*batch).observed)}
+
+
+with job(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    architecture = snakemake.params.architecture
+    settings = TrainingSettings(**snakemake.params.training)
+    spectra = Spectra(snakemake.input.spectra)
+    rows = split_rows(spectra.column("object_id"), snakemake.params.splits)
+    z_range = (architecture["z_min"], architecture["z_max"])
+    train, valid = (SpectraDataset(spectra, rows[name], z_range) for name in ("train", "valid"))
+    torch.manual_seed(settings.seed)
+    basis = Basis(**load_file(snakemake.input.basis))
+    model = SpectrumAutoencoder.build(architecture, spectra.grid, basis)
+    accelerator, devices = accelerator_for(snakemake.resources.gpu)
+    history = fit(
+        model,
+        loss,
+        train,
+        valid,
+        settings,
+        directory=snakemake.params.checkpoints,
+        identity=snakemake.params.code,
+        accelerator=accelerator,
+        devices=devices,
+        threads=snakemake.threads,
+    )
+    card = {
+        "architecture": architecture,
+        "grid": asdict(spectra.grid),
+        "training": asdict(settings),
+        "training_data": {**spectra.metadata, "train": len(train), "valid": len(valid)},
+        "config_digest": settings_digest([architecture, asdict(settings)]),
+        "metrics": {"best_valid_loss": float(history["valid_loss"].min())},
+    }
+    save_model(snakemake.output.weights, snakemake.output.card, model, card)
+    write_history(snakemake.output.history, history)

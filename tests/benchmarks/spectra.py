@@ -13,7 +13,7 @@ from uraniborg.spectra.dataset import SpectraDataset
 from uraniborg.tables import Spectra
 
 
-def spender_encoder(size: int):  # noqa: ANN201 (a class of an optional package)
+def spender_encoder(size: int):
     """The peer's encoder, untrained: its speed does not depend on its weights."""
 
     if importlib.util.find_spec("spender") is None:

@@ -81,7 +81,7 @@ def test_damaged_weights_and_cards_name_the_file(model, toy, tmp_path):
     save_model(weights, card, model, {"architecture": ARCHITECTURE, "grid": grid})
     whole = weights.read_bytes()
     weights.write_bytes(whole[:1000])
-    with pytest.raises(UserError, match="m.safetensors.*retrain"):
+    with pytest.raises(UserError, match=r"m\.safetensors.*retrain"):
         SpectrumAutoencoder.load(weights, card)
     weights.write_bytes(whole)
     other = {"architecture": {**ARCHITECTURE, "latent_size": 5}, "grid": grid}
@@ -89,7 +89,7 @@ def test_damaged_weights_and_cards_name_the_file(model, toy, tmp_path):
     with pytest.raises(UserError, match="does not fit its card"):
         SpectrumAutoencoder.load(weights, card)
     card.write_text("{")
-    with pytest.raises(UserError, match="m.json.*not a model card"):
+    with pytest.raises(UserError, match=r"m\.json.*not a model card"):
         SpectrumAutoencoder.load(weights, card)
 
 

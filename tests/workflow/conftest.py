@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,15 @@ TEST_CONFIG = ("--configfile", "config/config.yaml", "config/test.yaml")
 class Checkout:
     """A copy of the workflow to run and to edit."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, source: Path, folder: Path, parts: Sequence[str] = PARTS) -> None:
         self.folder = folder
-        for part in PARTS:
-            target = folder / part
-            if (root / part).is_dir():
-                shutil.copytree(
-                    root / part, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-                )
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / part, target)
+        skipped = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for part in parts:
+            copy = shutil.copy2
+            if (source / part).is_dir():
+                copy = partial(shutil.copytree, ignore=skipped)
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            copy(source / part, folder / part)
 
     def snakemake(
         self,
@@ -93,3 +92,11 @@ def finished(checkout) -> Checkout:
     copy = checkout("finished")
     copy.snakemake()
     return copy
+
+
+@pytest.fixture(scope="session")
+def finished_copy(finished, tmp_path_factory) -> Callable[[str], Checkout]:
+    """Makes a copy of the finished workflow, results and all, to run further."""
+
+    parts = (*PARTS, "results", ".snakemake")
+    return lambda name: Checkout(finished.folder, tmp_path_factory.mktemp(name), parts)

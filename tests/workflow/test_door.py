@@ -46,5 +46,5 @@ use rule * from uraniborg
 
 @pytest.mark.parametrize("target", ["figures", "scorecard", "benchmarks", "spender", "universe"])
 def test_alias_targets(root, target):
-    done = run(root, "--dry-run", "--cores", "1", "--forceall", "--quiet", "rules", target)
+    done = run(root, "--dry-run", "--cores", "1", "--forceall", "--quiet=rules", target)
     assert done.returncode == 0, done.stderr

@@ -85,6 +85,7 @@ def test_one_figure_needs_only_its_own_jobs(checkout):
     planned = checkout("one_figure").planned(FIGURE)
     assert planned == {
         "simulate_spectra",
+        "survey_catalogue",
         "spender_basis",
         "spender_train",
         "spender_objects",

@@ -5,6 +5,7 @@ REQUIRED INPUTS: config, validated against schemas/config.schema.yaml.
 """
 
 import os
+import re
 from pathlib import Path
 
 from uraniborg.errors import UserError
@@ -61,6 +62,11 @@ def resource(name):
     """A file that ships with the project, also when another project uses this workflow."""
     here = Path("resources", name)
     return str(here if here.exists() else WORKFLOW.parent / here)
+
+
+def one_of(names):
+    """A pattern for a wildcard that takes one of the names; with no names it takes nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def shards(survey, kind="spectra", suffix="arrow"):

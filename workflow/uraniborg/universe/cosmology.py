@@ -49,7 +49,7 @@ def comoving_volume_element(z: Tensor) -> Tensor:
 
 
 def observed_flux(luminosity: Tensor, z: Tensor) -> Tensor:
-    """Observed flux density f(lambda (1+z)) = L(lambda) / (4 pi d_L^2 (1+z)) (Hogg 1999, eq. 22).
+    """Observed flux density f(lambda (1+z)) = L(lambda) / (4 pi d_L^2 (1+z)) (Hogg 1999).
 
     Args:
         luminosity: Rest-frame luminosity density in L_sun/Angstrom, shape (N, M).

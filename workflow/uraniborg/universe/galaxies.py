@@ -134,7 +134,7 @@ def library_dispersion(wavelength: Tensor) -> Tensor:
     """Instrumental dispersion of the stellar spectra in km/s, shape of `wavelength`.
 
     FWHM of 1 A below 3540 A (theoretical atmospheres, sampled at 0.5 A), 2.5 A to 7500 A (MILES;
-    Falcon-Barroso et al. 2011, section 4), 3 A to 8750 A (STELIB; Le Borgne et al. 2003), coarser
+    Falcon-Barroso et al. 2011), 3 A to 8750 A (STELIB; Le Borgne et al. 2003), coarser
     beyond, where features are lost in any case. Limited to 30 to 90 km/s.
     """
 

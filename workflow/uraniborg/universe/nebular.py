@@ -34,6 +34,10 @@ class NebularEmission:
     `metallicity_weights`), and linear in log10 of the ionisation parameter, constant beyond the
     grid's ends.
 
+    The grid is not to be trusted everywhere: H-alpha per ionising photon is within 4% of case B up
+    to 1 Z_sun, and at 2.5 Z_sun for log10 ionisation parameters up to -3, but a quarter or less of
+    it at 2.5 Z_sun above -2.5, and a tenth or less at 5 Z_sun.
+
     Attributes:
         wavelength: Vacuum wavelengths of the continuum in Angstrom, shape (M,).
         metallicity: In units of Z_sun = 0.02, shape (Z,).

@@ -2,7 +2,8 @@
 
 Star-forming and quiescent galaxies follow the local mass function in comoving volume. A galaxy's
 mass and kind set the mean of everything else: its star-formation history, metals, dust, internal
-motions and size.
+motions and size. Published masses mostly include stellar remnants, a tenth of a dex, which is
+neglected.
 """
 
 from dataclasses import dataclass
@@ -88,7 +89,8 @@ PARAMETERS = (
         "log_metallicity",
         "",
         "log10 of the metallicity of stars and gas over Z_sun = 0.02",
-        "normal about the mass-metallicity relation, half its 16-84% width, within -2 to 0.45",
+        "normal about the mass-metallicity relation, half its 16-84% width, within -2 to 0.39 "
+        "(the nebulae of the grid's highest metallicity are unusable)",
         "Gallazzi et al. (2005), table 2",
     ),
     Parameter(
@@ -162,9 +164,9 @@ def galaxy_columns() -> tuple[Column, ...]:
     return tuple(columns)
 
 
-# Double Schechter function (Baldry et al. 2012, table 6 and eq. 6): knee, and two slopes.
+# Double Schechter function (Baldry et al. 2012): knee, and two slopes.
 _KNEE, _PHI, _SLOPE = 10.66, (3.96e-3, 0.79e-3), (-0.35, -1.47)
-# Fraction of quiescent galaxies by mass (Peng et al. 2010, eq. 7 and table 1).
+# Fraction of quiescent galaxies by mass (Peng et al. 2010, mass quenching).
 _QUENCHING_MASS, _QUENCHING_SLOPE = 10.56, 0.80
 # Mass-to-light ratio in r of star-forming and quiescent galaxies (solar, AB): log10 at 10^10.5
 # M_sun and slope with log10 mass, K correction in mag per redshift, and scatter in mag. A stand-in
@@ -318,7 +320,7 @@ def _draw_metallicity(mass: np.ndarray, random: np.random.Generator) -> np.ndarr
     masses, *quantiles = _METALLICITY.T
     median, low, high = (np.interp(mass, masses, values) for values in quantiles)
     # Much of the published range is measurement error.
-    return _truncated(random, median, (high - low) / 4, -2.0, 0.45)
+    return _truncated(random, median, (high - low) / 4, -2.0, 0.39)
 
 
 def _draw_fractions(

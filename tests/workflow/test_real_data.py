@@ -1,0 +1,78 @@
+"""The same rules on real spectra: read, reconstructed, drawn; the rest is quarantined."""
+
+import numpy as np
+import pytest
+
+from uraniborg.surveys.registry import load_archives
+from uraniborg.tables import Spectra, read_metadata, read_table
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def real(finished_copy, shared_data):
+    copy = finished_copy("real")
+    files = ("config/config.yaml", "config/test.yaml", "config/real.yaml")
+    copy.snakemake(config=("--configfile", *files, "--config", f"data_root={shared_data}"))
+    return copy
+
+
+def test_every_galaxy_is_reconstructed(real):
+    objects = read_table(real.folder / "results/spender/sdss/objects.parquet")
+    assert len(objects) >= 20
+    assert set(objects["spectype"]) == {"GALAXY"}
+    assert np.isfinite(objects[["z", "snr", "reduced_chi2"]]).all().all()
+    assert objects["truth_reduced_chi2"].isna().all()
+    # A poor model of 600 spectra, but of galaxies: noise alone would give hundreds.
+    assert 0.5 < objects["reduced_chi2"].median() < 20
+
+
+def test_at_least_six_galaxies_are_drawn(real):
+    spectra = read_table(real.folder / "results/spender/sdss/reconstructions.parquet")
+    assert spectra["object_id"].nunique() >= 6
+    figure = real.folder / "results/figures/spender/reconstructions_sdss.pdf"
+    assert figure.read_bytes()[:5] == b"%PDF-"
+
+
+def test_what_is_left_out_is_listed_with_reason_and_remedy(real, shared_data):
+    quarantine = read_table(real.folder / "results/surveys/sdss/quarantine.parquet")
+    catalogue = read_table(real.folder / "results/surveys/sdss/catalogue.parquet")
+    files = list((shared_data / "sdss_spectra").glob("**/*.fits*"))
+    assert len(quarantine) + len(catalogue) == len(files)
+    assert (quarantine["reason"] != "").all()
+    assert (quarantine["remedy"] != "").all()
+    image = quarantine[quarantine["source"].str.contains("cg922")]
+    assert "holds only an image" in image["reason"].item()
+
+
+def test_claims_on_real_data_are_evaluated(real):
+    claims = read_table(real.folder / "results/scorecard.parquet").set_index("claim")
+    assert claims.loc["real_reduced_chi2", "verdict"] == "reported"
+    assert claims.loc["sdss_noise_sigma_ratio", "verdict"] == "met"
+    assert claims.loc["sdss_noise_std_ratio", "verdict"] == "met"
+    path = real.folder / "results/spender/sdss/objects.parquet"
+    assert read_metadata(path)["data"] == "real"
+
+
+def test_archive_through_a_mirror(real, shared_data, tmp_path):
+    """The archive's own paths in a folder, files compressed."""
+
+    available = {}
+    for path in shared_data.glob("sdss_s*/**/*.fits.gz"):
+        available.setdefault(path.name.removesuffix(".gz"), path)
+    names = {"spec-0392-51793-0517.fits": "MRK 0955.fits", "spec-1176-52791-0591.fits": "SDSS.fits"}
+    names["spec-0412-52258-0302.fits"] = "spec-0412-52258-0302.fits"
+    names["spec-2101-53858-0049.fits"] = "1237664853103607848.fits"
+    for archive in load_archives(real.folder / "resources/archives.tsv").values():
+        source = available[names.get(archive.name, archive.name)]
+        target = tmp_path / archive.url.removeprefix("https://data.sdss.org/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(f"{target.name}.gz").symlink_to(source)
+    mirror = f'mirror={{"https://data.sdss.org/": "{tmp_path}"}}'
+    real.snakemake(
+        "results/surveys/sdss_archive/catalogue.parquet",
+        config=("--configfile", "config/config.yaml", "config/test.yaml", "--config", mirror),
+    )
+    spectra = Spectra(real.folder / "results/surveys/sdss_archive/spectra/0000.arrow")
+    assert len(spectra) == 12
+    assert (spectra.vectors("ivar", [0]) > 0).mean() > 0.5

@@ -15,6 +15,9 @@ from uraniborg.surveys.registry import load_surveys
 
 # Spinning threads of one job starve the other jobs on the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Memory of arrays is kept for the next batch instead of being mapped anew, page by page, for each.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**28))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 SCHEMAS = WORKFLOW / "schemas"
@@ -67,6 +70,14 @@ def resource(name):
 def one_of(names):
     """A pattern for a wildcard that takes one of the names; with no names it takes nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def data_files(*patterns):
+    """Files of the user that match patterns below data_root; asked for only by jobs that run."""
+    root = config["data_root"]
+    return sorted(
+        path for pattern in patterns for path in map(str, Path(root).glob(pattern))
+    )
 
 
 def shards(survey, kind="spectra", suffix="arrow"):

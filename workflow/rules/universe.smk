@@ -80,6 +80,44 @@ rule bagpipes_reference:
         "../scripts/universe/bagpipes_reference.py"
 
 
+rule sdss_noise:
+    """Measures the noise of the SDSS spectrographs on real sky fibres and bright galaxies.
+
+    Made again only on request; the table ships as resources/sdss_noise.parquet.
+    """
+    input:
+        sky=lambda wildcards: data_files(
+            "sdss_sky/**/spec-19*.fits*", "sdss_sky/**/spec-229*.fits*"
+        ),
+        galaxies=lambda wildcards: data_files(
+            "sdss_spectra/**/spec-0266-51602-0001.fits*",
+            "sdss_spectra/**/MRK 0955.fits*",
+            "sdss_spectra/**/spec-0528-52022-0137.fits*",
+            "sdss_spectra/**/spec-1039-52707-0207.fits*",
+            "sdss_spectra/**/spec-2095-53474-0355.fits*",
+            "sdss_spectra/**/spec-2618-54506-0310.fits*",
+            "sdss_spectra/**/1_spec-0412-51871-0308.fits*",
+            "sdss_spectra/**/spec-0412-51931-0319.fits*",
+            "sdss_spectra/**/spec-0412-52235-0305.fits*",
+            "sdss_spectra/**/spec-0412-52258-0302.fits*",
+        ),
+    output:
+        "results/universe/sdss_noise.parquet",
+    log:
+        "results/logs/universe/sdss_noise.log",
+    benchmark:
+        "results/runtimes/universe/sdss_noise.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("instruments/noise_curve.py"),
+    script:
+        "../scripts/instruments/noise_curve.py"
+
+
 rule stellar_populations:
     """Compares our composite spectra and photometry with those of bagpipes."""
     input:
@@ -110,8 +148,8 @@ rule noise_check:
         noise=resource("sdss_noise.parquet"),
         sky=shards(SKY_SURVEY) if SKY_SURVEY else [],
     output:
-        table="results/universe/sdss_noise.parquet",
-        summary="results/universe/sdss_noise.json",
+        table="results/universe/noise_check/sdss_noise.parquet",
+        summary="results/universe/noise_check/sdss_noise.json",
     log:
         "results/logs/universe/noise_check.log",
     benchmark:

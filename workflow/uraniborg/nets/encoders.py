@@ -106,6 +106,8 @@ class RestframeEncoder(Encoder):
         self.register_buffer("mean", mean.clone())
         self.register_buffer("basis", basis.clone())
         self.register_buffer("variance", variance.clone())
+        self.register_buffer("_products", _pair_products(basis), persistent=False)
+        self.register_load_state_dict_post_hook(_renew_products)
         self.network = ResidualLinear(len(basis), hidden, latent_size)
 
     def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
@@ -129,8 +131,21 @@ class RestframeEncoder(Encoder):
         size = len(self.basis)
         rows, columns = torch.tril_indices(size, size, device=ivar.device)
         # One matrix product for all objects: the K (K + 1) / 2 products of basis spectra are fixed.
-        lower = ivar @ (self.basis[rows] * self.basis[columns]).T
+        lower = ivar @ self._products.T
         information = ivar.new_zeros(len(ivar), size, size)
         information[:, rows, columns] = lower
         information[:, columns, rows] = lower
         return information + torch.diag(1 / self.variance)
+
+
+def _renew_products(encoder: RestframeEncoder, _: object) -> None:
+    """The products follow from the basis, so they are not stored with it."""
+
+    encoder._products.copy_(_pair_products(encoder.basis))
+
+
+def _pair_products(basis: Tensor) -> Tensor:
+    """Products of all pairs of basis spectra, shape (K (K + 1) / 2, M)."""
+
+    rows, columns = torch.tril_indices(len(basis), len(basis), device=basis.device)
+    return basis[rows] * basis[columns]

@@ -1,5 +1,7 @@
 """From the rest-frame spectrum of a model to the pixels of a spectrograph."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -51,16 +53,14 @@ class RedshiftTransform(nn.Module):
 
         pixels, taps = self._neighbours(z)
         window = self._convolve(restframe).gather(1, pixels)
-        size = self.observed.size
-        return sum(taps[:, t, None] * window[:, t : t + size] for t in range(4))
+        return _weighted(taps, window, range(4), self.observed.size)
 
     def adjoint(self, observed: Tensor, z: Tensor) -> Tensor:
         """The transpose of `forward`: observed weights (N, L) pulled back to (N, M)."""
 
         pixels, taps = self._neighbours(z)
         padded = nn.functional.pad(observed, (3, 3))
-        size = self.observed.size + 3
-        spread = sum(taps[:, t, None] * padded[:, 3 - t : 3 - t + size] for t in range(4))
+        spread = _weighted(taps, padded, range(3, -1, -1), self.observed.size + 3)
         output = observed.new_zeros(len(z), self.restframe.size)
         return self._convolve(output.scatter(1, pixels, spread))
 
@@ -85,6 +85,15 @@ class RedshiftTransform(nn.Module):
             return restframe
         half = len(self._lsf) // 2
         return nn.functional.conv1d(restframe[:, None], self._lsf[None, None], padding=half)[:, 0]
+
+
+def _weighted(taps: Tensor, window: Tensor, starts: Sequence[int], size: int) -> Tensor:
+    """The sum over taps (N, 4) of each times `size` pixels of the window from its start."""
+
+    total = taps[:, 0, None] * window[:, starts[0] : starts[0] + size]
+    for t in (1, 2, 3):
+        total = torch.addcmul(total, taps[:, t, None], window[:, starts[t] : starts[t] + size])
+    return total
 
 
 def _gaussian_kernel(sigma: float) -> Tensor:

@@ -1,0 +1,31 @@
+import math
+import time
+
+import pytest
+
+from uraniborg.benchmarks import BENCHMARK_COLUMNS, compare, for_people, gather, write_benchmarks
+
+COMMON = {
+    "objects": 100,
+    "unit": "objects / s",
+    "peer_name": "peer",
+    "peer_version": "1.0",
+    "threads": 1,
+}
+
+
+def test_ratio_is_ours_over_the_peers():
+    ours, peer = (lambda: time.sleep(0.002)), (lambda: time.sleep(0.02))
+    row = compare("sleep", ours, peer, repetitions=3, **COMMON)
+    assert set(row) == {column.name for column in BENCHMARK_COLUMNS}
+    assert 3 < row["ratio"] < 15
+    assert row["ratio"] == pytest.approx(row["value"] / row["peer_value"])
+
+
+def test_a_peer_that_is_not_installed_has_no_value(tmp_path):
+    row = compare("sleep", lambda: None, None, repetitions=1, **{**COMMON, "peer_version": ""})
+    assert math.isnan(row["peer_value"])
+    write_benchmarks(tmp_path / "a.json", [row])
+    text = for_people(gather([tmp_path / "a.json"]))
+    assert text["peer"].item() == "peer (not installed)"
+    assert text["ratio"].item() == "-"

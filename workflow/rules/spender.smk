@@ -335,6 +335,7 @@ rule spender_benchmark:
     """Times the model's parts against their peers."""
     input:
         **SPENDER_MODEL,
+        basis=rules.spender_basis.output[0],
         spectra=shards(SPENDER["train_on"])[0],
     output:
         "results/benchmarks/spender.json",

@@ -36,9 +36,9 @@ def compare(
     *,
     objects: int,
     unit: str,
-    peer_name: str,
-    peer_version: str,
     threads: int,
+    peer_name: str = "",
+    peer_version: str = "",
     repetitions: int = 5,
 ) -> dict[str, Any]:
     """Times our code and a peer's in turn, so that both see the same state of the machine.
@@ -46,12 +46,12 @@ def compare(
     Args:
         name: What is timed.
         ours: Our code on all objects.
-        peer: The peer's on the same; None where it is not installed.
+        peer: The peer's on the same; None where it is not installed, or nobody does the same.
         objects: How many objects each call processes.
         unit: Unit of the rate, such as `spectra / s`.
-        peer_name: The peer.
-        peer_version: Its version.
         threads: Threads that both may use.
+        peer_name: The peer, empty if there is none.
+        peer_version: Its version, empty where it is not installed.
         repetitions: Calls of each, after one that warms up.
 
     Returns:
@@ -101,13 +101,14 @@ def for_people(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in table.itertuples():
         installed = math.isfinite(row.peer_value)
+        peer = f"{row.peer} {row.peer_version or '(not installed)'}" if row.peer else "-"
         rows.append(
             {
                 "what": row.name,
                 "ours": f"{row.value:,.0f} {row.unit}",
-                "peer": f"{row.peer} {row.peer_version or '(not installed)'}",
+                "peer": peer,
                 "peer's": f"{row.peer_value:,.0f} {row.unit}" if installed else "-",
-                "ratio": f"{row.ratio:.2g}" if installed else "-",
+                "ratio": f"{row.ratio:.3g}" if installed else "-",
                 "threads": str(row.threads),
                 "n": str(row.n),
             }

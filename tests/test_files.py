@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import errno
+import os
 
 import pytest
 
@@ -67,3 +68,14 @@ def test_a_folder_in_place_of_the_file_leaves_no_rest(tmp_path):
     with pytest.raises(OSError), atomic(path) as temporary:  # noqa: PT011
         temporary.touch()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_umask_decides_who_may_read(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic(tmp_path / "shared.txt") as temporary:
+            temporary.write_text("for the group")
+            temporary.chmod(0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "shared.txt").stat().st_mode & 0o777 == 0o640

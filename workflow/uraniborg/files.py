@@ -36,10 +36,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
+            # Some writers make files that only their owner can read; the umask decides instead.
+            temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 @contextmanager

@@ -22,6 +22,12 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 SCHEMAS = WORKFLOW / "schemas"
 
+# Jobs in a conda environment of their own find the library here; Snakemake would hide the variable.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(WORKFLOW), os.environ.get("PYTHONPATH")])
+)
+workflow.deployment_settings.conda_not_block_search_path_envvars = True
+
 
 config.update(validate(config, SCHEMAS / "config.schema.yaml", name="config"))
 SURVEYS = load_surveys(config["surveys_folder"], config["surveys"])

@@ -23,9 +23,7 @@ WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 SCHEMAS = WORKFLOW / "schemas"
 
 # Jobs in a conda environment of their own find the library here; Snakemake would hide the variable.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(WORKFLOW), os.environ.get("PYTHONPATH")])
-)
+os.environ.setdefault("PYTHONPATH", str(WORKFLOW))
 workflow.deployment_settings.conda_not_block_search_path_envvars = True
 
 

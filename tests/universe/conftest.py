@@ -8,7 +8,7 @@ import pytest
 from uraniborg.grids import WavelengthGrid
 from uraniborg.universe.galaxies import GalaxyModel
 from uraniborg.universe.nebular import NebularEmission
-from uraniborg.universe.populations import StellarPopulations
+from uraniborg.universe.stellar_populations import StellarPopulations
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from uraniborg.grids import WavelengthGrid
 from uraniborg.universe.galaxies import GalaxyModel, broaden, library_dispersion
+from uraniborg.universe.galaxy_population import GalaxyPopulation
 from uraniborg.universe.photometry import ab_magnitude, band_mean, read_filter
-from uraniborg.universe.population import GalaxyPopulation
 
 C = 299792.458
 

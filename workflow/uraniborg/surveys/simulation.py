@@ -18,7 +18,7 @@ from uraniborg.surveys.registry import Survey
 from uraniborg.tables import QUARANTINE_COLUMNS, Column, SpectraWriter, write_table
 from uraniborg.universe.blocks import BLOCK_SIZE, blocks, generator
 from uraniborg.universe.galaxies import GalaxyModel
-from uraniborg.universe.population import GalaxyPopulation, galaxy_columns
+from uraniborg.universe.galaxy_population import GalaxyPopulation, galaxy_columns
 
 __all__ = ["REDSHIFT_ERROR", "TRUTH_COLUMNS", "part_of", "rest_grid", "simulate"]
 

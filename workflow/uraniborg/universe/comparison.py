@@ -15,8 +15,8 @@ from uraniborg.universe.histories import DirichletHistory
 from uraniborg.universe.nebular import NebularEmission, place_lines
 from uraniborg.universe.photometry import UGRIZJHK_W1, band_mean, read_filter
 from uraniborg.universe.pixels import pixel_means
-from uraniborg.universe.populations import StellarPopulations
 from uraniborg.universe.refraction import vacuum_to_air
+from uraniborg.universe.stellar_populations import StellarPopulations
 
 __all__ = [
     "DIFFERENCE_COLUMNS",

@@ -13,8 +13,8 @@ from uraniborg.universe.cosmology import observed_flux
 from uraniborg.universe.dust import attenuation_curve, transmission
 from uraniborg.universe.histories import DirichletHistory, History
 from uraniborg.universe.nebular import NebularEmission, place_lines
-from uraniborg.universe.populations import StellarPopulations
 from uraniborg.universe.ssp_grid import LYMAN_LIMIT
+from uraniborg.universe.stellar_populations import StellarPopulations
 
 __all__ = ["GalaxyModel", "broaden", "library_dispersion"]
 
@@ -74,7 +74,7 @@ class GalaxyModel:
         """Luminosity density in L_sun/Angstrom, shape (N, M).
 
         Args:
-            parameters: By name, see `population.PARAMETERS`: `z`, `stellar_mass`, `fractions`,
+            parameters: By name, see `galaxy_population.PARAMETERS`: `z`, `stellar_mass`, `fractions`,
                 `log_metallicity`, `A_V`, `birth_cloud_ratio`, `log_u`, `velocity_dispersion` and
                 `gas_dispersion`.
         """

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from uraniborg.grids import WavelengthGrid
 from uraniborg.universe.pixels import pixel_means
-from uraniborg.universe.populations import (
+from uraniborg.universe.ssp_grid import age_edges, overlaps, read_grid
+from uraniborg.universe.stellar_populations import (
     BIRTH_CLOUD_AGE,
     linear_weights,
     metallicity_weights,
 )
-from uraniborg.universe.ssp_grid import age_edges, overlaps, read_grid
 
 __all__ = ["NebularEmission", "place_lines"]
 

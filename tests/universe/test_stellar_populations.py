@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
-from uraniborg.universe.populations import (
+from uraniborg.universe.stellar_populations import (
     BIRTH_CLOUD_AGE,
     StellarPopulations,
     metallicity_weights,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uraniborg.errors import UserError
-from uraniborg.universe.population import PARAMETERS, GalaxyPopulation, galaxy_columns
+from uraniborg.universe.galaxy_population import PARAMETERS, GalaxyPopulation, galaxy_columns
 
 POPULATION = GalaxyPopulation(z_max=0.4)
 

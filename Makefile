@@ -3,20 +3,24 @@
 
 PYTHON ?= python3
 CORES ?= all
+CONFIG ?=
+DATA ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SNAKEMAKE := $(BIN)/snakemake
+SETTINGS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(DATA),--config data_root=$(DATA))
 
-.PHONY: run setup report test lint docs format help
+.PHONY: run setup report unlock test lint docs format help
 
 run: setup
 	@echo "== Running the workflow (snakemake --cores $(CORES))"
-	@$(BIN)/snakemake --cores $(CORES)
+	@$(SNAKEMAKE) --cores $(CORES) --rerun-incomplete $(SETTINGS)
 	@$(MAKE) --no-print-directory results/report.html
 	@echo "== Done"
 	@echo "   report:     results/report.html"
 	@echo "   scorecard:  results/scorecard.md"
-	@echo "   benchmarks: results/benchmarks.parquet"
+	@echo "   benchmarks: results/benchmarks.md"
 	@echo "   figures:    results/figures/"
 
 help:
@@ -26,7 +30,11 @@ help:
 	@echo "make test     set up, check style, run all tests"
 	@echo "make docs     write config/README.md from the schemas"
 	@echo "make format   put code into the project's style"
-	@echo "CORES=2       cores to use (all);  PYTHON=python3.12  interpreter for the environment"
+	@echo "make unlock   after a crash of the machine, before the next run"
+	@echo "CORES=2       cores to use (all)"
+	@echo "CONFIG=...    configuration files laid over config/config.yaml"
+	@echo "DATA=PATH     folder of your own data (data_root)"
+	@echo "PYTHON=...    interpreter for the environment (python3)"
 
 setup: $(READY)
 
@@ -48,7 +56,10 @@ report: setup
 # Written again only if a figure or the scorecard is newer.
 results/report.html: $(wildcard results/figures/*/*.pdf results/scorecard.parquet)
 	@echo "== Writing the report"
-	@$(BIN)/snakemake --report $@ --quiet all
+	@$(SNAKEMAKE) --report $@ --quiet all $(SETTINGS)
+
+unlock: setup
+	@$(SNAKEMAKE) --unlock
 
 test: setup lint
 	@echo "== Running the tests"
@@ -59,7 +70,7 @@ lint: setup
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/snakefmt --check Snakefile workflow
-	@$(BIN)/snakemake --lint
+	@$(SNAKEMAKE) --lint
 
 docs: setup
 	@$(BIN)/python -c 'from uraniborg.settings import manual; print(manual("workflow/schemas"), end="")' \

@@ -65,6 +65,16 @@ def test_defaults_of_two_documents_are_not_the_same_object(schema):
 
 
 @pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [("epochs", "7", 7), ("learning_rate", "1e-3", 1e-3), ("clip", "null", None)],
+)
+def test_text_from_the_command_line_is_read_as_what_is_expected(schema, key, text, value):
+    training = validate({"training": {key: text}}, schema, name="config")["training"]
+    assert training[key] == value
+    assert type(training[key]) is type(value)
+
+
+@pytest.mark.parametrize(
     ("document", "message"),
     [
         ({"training": {"epochs": -1}}, "training: epochs: -1 is less than the minimum of 1"),
@@ -74,11 +84,6 @@ def test_defaults_of_two_documents_are_not_the_same_object(schema):
         ({"training": []}, "training: [] is not a section with keys of its own"),
         ({"training": {"epochs": "ten"}}, "training: epochs: 'ten' is not a whole number"),
         ({"training": {"clip": "x"}}, "training: clip: 'x' is not a number or empty"),
-        (
-            {"training": {"learning_rate": "1e-3"}},
-            "training: learning_rate: '1e-3' is not a number; "
-            "write 0.001 with a point, as in 1.0e-3, and no quotes",
-        ),
         ({"runs": [{}, {"epochs": 0}]}, "runs: 1: epochs: 0 is less than the minimum of 1"),
         ({"mirror": {"https://a": 1}}, "mirror: https://a: 1 is not text"),
     ],

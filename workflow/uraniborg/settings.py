@@ -97,6 +97,8 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
 
 def _fill(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:  # noqa: ANN401
     schema = _resolve(schema, root)
+    if isinstance(value, str):
+        return _from_text(value, schema.get("type", "string"))
     if isinstance(value, dict):
         known = schema.get("properties", {})
         for key, rule in known.items():
@@ -110,6 +112,26 @@ def _fill(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any
                 value[key] = _fill(value[key], rule, root)
     elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         value = [_fill(entry, schema["items"], root) for entry in value]
+    return value
+
+
+def _from_text(value: str, expected: str | list[str]) -> Any:  # noqa: ANN401
+    """The value that a text stands for where no text is expected.
+
+    Snakemake's command line gives the values within braces as text, and so does YAML with `1e-3`.
+    """
+
+    if value == "null" and "null" in expected:
+        return None
+    if "string" in expected:
+        return value
+    if value in ("null", "true", "false"):
+        return yaml.safe_load(value)
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
     return value
 
 
@@ -147,9 +169,6 @@ def _wrong_type(error: ValidationError) -> str:
     expected = error.validator_value
     names = [expected] if isinstance(expected, str) else expected
     message = f"{_short(error.instance)} is not {' or '.join(_TYPES[name] for name in names)}"
-    if "number" in names and isinstance(error.instance, str) and _is_number(error.instance):
-        # In YAML 1.1 `1e-3` is text.
-        message += f"; write {float(error.instance)!r} with a point, as in 1.0e-3, and no quotes"
     return message
 
 
@@ -168,14 +187,6 @@ def _alternatives(error: ValidationError) -> str:
 def _short(value: Any) -> str:  # noqa: ANN401
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 _EXPLANATIONS: dict[str, Callable[[ValidationError], str]] = {
@@ -218,11 +229,30 @@ def manual(schemas: str | Path) -> str:
 # Configuration
 
 `config/config.yaml` is the default: simulated surveys, a laptop, offline. Files given to
-`snakemake --configfile config/config.yaml MORE.yaml` are laid over it in order: `test.yaml` (every
-rule in a minute or two), `real.yaml` (real spectra), `paper.yaml` (the papers' scale), or your own,
-which holds only what differs. Single keys: `--config gpus=1 'spender={train_on: my_survey}'`.
+`snakemake --configfile` are laid over it in order: `test.yaml` (every rule in a minute or two),
+`real.yaml` (real spectra), `sky.yaml` (real sky fibres), `paper.yaml` (the papers' scale), or your
+own, which holds only what differs. Single keys: `--config gpus=1 'spender={train_on: my_survey}'`.
+Targets go before these options, which take all words that follow them.
 
+All configurations write to the same `results/`; for two side by side, use a second clone.
 A key that does not exist, or a value that does not fit, is an error that names it.
+
+A survey of your own is a file such as `config/surveys/my_survey.yaml`:
+
+```yaml
+description: Spectra that I took.
+instrument: sdss
+files:
+  patterns: ["my_spectra/**/*.fits*"]   # below data_root
+  reader: sdss
+selection:
+  spectype: [GALAXY]
+  z_min: 0
+  z_max: 0.5
+citation: Brahe 1598
+```
+
+`snakemake --cores 2 --config data_root=PATH 'spender={apply_to: [my_survey]}'` reconstructs it.
 """
     parts = [introduction]
     for title, name in (("Keys", "config"), ("Surveys", "survey")):

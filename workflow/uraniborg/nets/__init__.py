@@ -1,1 +1,1 @@
-"""Network parts without training code: encoders, decoders, flows."""
+"""Network parts without training code: encoders and decoders."""

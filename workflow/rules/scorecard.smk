@@ -19,7 +19,7 @@ rule scorecard:
             "results/scorecard.html",
             caption="../report/scorecard.rst",
             category="Scorecard",
-            labels={"paper": "all", "figure": "scorecard"},
+            labels={"table": "scorecard"},
         ),
     log:
         "results/logs/scorecard/scorecard.log",
@@ -46,8 +46,8 @@ rule benchmarks:
         html=report(
             "results/benchmarks.html",
             caption="../report/benchmarks.rst",
-            category="Scorecard",
-            labels={"paper": "all", "figure": "benchmarks"},
+            category="Benchmarks",
+            labels={"table": "benchmarks"},
         ),
     log:
         "results/logs/scorecard/benchmarks.log",

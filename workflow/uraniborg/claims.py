@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from uraniborg.files import atomic
 from uraniborg.tables import Column
 
-__all__ = ["CLAIM_COLUMNS", "evaluate", "for_people", "scorecard", "write_claims"]
+__all__ = ["CLAIM_COLUMNS", "evaluate", "for_people", "median", "scorecard", "write_claims"]
 
 CLAIM_COLUMNS = (
     Column("analysis", pa.string(), "", "Analysis that makes the claim"),
@@ -23,6 +24,7 @@ CLAIM_COLUMNS = (
     Column("value", pa.float64(), "", "Our value in the claim's unit"),
     Column("uncertainty", pa.float64(), "", "Standard error of our value"),
     Column("unit", pa.string(), "", "Unit of the values"),
+    Column("n", pa.int64(), "", "Objects that our value rests on, 0 where it is not evaluated"),
     Column("data", pa.string(), "", "Whether the data were real or simulated"),
     Column("tier", pa.string(), "", "Scale of the run: test, default or paper"),
     Column("criterion", pa.string(), "", "What the value has to fulfil, declared before the run"),
@@ -38,6 +40,7 @@ def evaluate(
     tier: str,
     value: float = math.nan,
     uncertainty: float = math.nan,
+    n: int = 0,
 ) -> dict[str, Any]:
     """Holds a value against a declared claim.
 
@@ -50,6 +53,7 @@ def evaluate(
         tier: Scale of the run.
         value: What was measured; NaN if it could not be.
         uncertainty: Its standard error, NaN if unknown.
+        n: Objects that it rests on.
 
     Returns:
         A row of the scorecard. A claim without a value is 'not evaluated', never met.
@@ -73,6 +77,7 @@ def evaluate(
         "value": value,
         "uncertainty": uncertainty,
         "unit": declared.get("unit", ""),
+        "n": n if math.isfinite(value) else 0,
         "data": declared["data"],
         "tier": tier,
         "criterion": _criterion(minimum, maximum),
@@ -88,6 +93,25 @@ def _criterion(minimum: float | None, maximum: float | None) -> str:
     if maximum is not None:
         return f"at most {maximum:g}"
     return "none"
+
+
+def median(values: pd.Series, draws: int = 200) -> dict[str, float]:
+    """The median with its standard error by bootstrap over objects, as `evaluate` takes them.
+
+    Args:
+        values: One per object; those that are NaN do not count.
+        draws: Bootstrap samples.
+    """
+
+    finite = values.dropna().to_numpy()
+    if not len(finite):
+        return {}
+    samples = np.random.default_rng(1).choice(finite, (draws, len(finite)))
+    return {
+        "value": float(np.median(finite)),
+        "uncertainty": float(np.median(samples, axis=1).std()),
+        "n": len(finite),
+    }
 
 
 def write_claims(path: str | Path, claims: Iterable[Mapping[str, Any]]) -> None:
@@ -114,6 +138,7 @@ def for_people(table: pd.DataFrame) -> pd.DataFrame:
             "paper": row.paper,
             "paper's": _number(row.paper_value, unit=row.unit),
             "ours": _number(row.value, row.uncertainty, row.unit),
+            "n": str(row.n) if row.n else "-",
             "criterion": row.criterion,
             "data": f"{row.data}, {row.tier}",
             "verdict": row.verdict,

@@ -30,4 +30,4 @@ with job(snakemake):
     table = compare_noise(real, simulated, on_line, snakemake.params.seed)
     write_table(snakemake.output.table, table, CHECK_COLUMNS, {"data": "real"})
     with atomic(snakemake.output.summary) as temporary:
-        temporary.write_text(json.dumps(summary(table), indent=2) + "\n")
+        temporary.write_text(json.dumps({**summary(table), "n": len(rows)}, indent=2) + "\n")

@@ -2,9 +2,11 @@
 
 import json
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 
+from uraniborg.claims import median
 from uraniborg.files import atomic
 from uraniborg.jobs import job
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
@@ -28,7 +30,7 @@ with job(snakemake):
         "pca_reduced_chi2": principal_components(basis, model, batch),
     }
     medians = {
-        name: reduced_chi2(batch.flux, batch.ivar, observed, model.latent_size).median().item()
+        name: median(pd.Series(reduced_chi2(batch.flux, batch.ivar, observed, model.latent_size)))
         for name, observed in reconstructions.items()
     }
     print(medians)

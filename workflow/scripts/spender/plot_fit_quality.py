@@ -7,4 +7,4 @@ from uraniborg.tables import read_table
 
 with job(snakemake), style():
     heldout = read_table(snakemake.input.objects).query("split == 'test'")
-    save(fit_quality(heldout), snakemake.output[0])
+    save(fit_quality(heldout, snakemake.params.noise_limit), snakemake.output[0])

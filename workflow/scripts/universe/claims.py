@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from uraniborg.claims import evaluate, write_claims
 from uraniborg.jobs import job
 
@@ -14,14 +12,15 @@ with job(snakemake):
         summary = json.loads(path.read_text())
         # The noise of every instrument has the same quantities.
         prefix = f"{path.stem}_" if path.stem.endswith("_noise") else ""
-        values |= {f"{prefix}{name}": value for name, value in summary.items()}
+        number = summary.pop("n")
+        values |= {f"{prefix}{name}": {"value": v, "n": number} for name, v in summary.items()}
     claims = [
         evaluate(
             declared,
             analysis="universe",
             claim=name,
             tier=snakemake.params.tier,
-            value=values.get(name, np.nan),
+            **values.get(name, {}),
         )
         for name, declared in snakemake.params.claims.items()
     ]

@@ -19,4 +19,6 @@ with job(snakemake):
     write_table(snakemake.output.differences, differences, DIFFERENCE_COLUMNS, metadata)
     write_table(snakemake.output.examples, examples, EXAMPLE_COLUMNS, metadata)
     with atomic(Path(snakemake.output.summary)) as temporary:
-        temporary.write_text(json.dumps(summary(differences), indent=2) + "\n")
+        temporary.write_text(
+            json.dumps({**summary(differences), "n": len(differences)}, indent=2) + "\n"
+        )

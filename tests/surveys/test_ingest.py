@@ -11,7 +11,8 @@ from astropy.io import fits
 
 from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
-from uraniborg.surveys.ingest import catalogue, ingest, matching_files, part_of
+from uraniborg.surveys.ingest import catalogue, ingest
+from uraniborg.surveys.matching import matching_files, part_of
 from uraniborg.surveys.registry import Survey
 from uraniborg.tables import SPECTRUM_COLUMNS, Spectra, read_metadata, read_table
 
@@ -161,7 +162,7 @@ def test_what_the_selection_drops_is_listed(run, folder):
     survey = replace(SURVEY, selection={"z_min": 0.015, "z_max": 0.045})
     _, quarantine, table = run(folder, survey)
     assert len(table) == 3
-    assert list(quarantine["reason"]) == ["selection: z not within 0.015 to 0.045"] * 3
+    assert list(quarantine["reason"]) == ["selection: z below 0.015 or above 0.045"] * 3
     assert "config/surveys/mine.yaml" in quarantine["remedy"][0]
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from uraniborg.grids import WavelengthGrid
-from uraniborg.surveys.ingest import catalogue, ingest, matching_files
+from uraniborg.surveys.ingest import catalogue, ingest
+from uraniborg.surveys.matching import matching_files
 from uraniborg.surveys.registry import load_surveys
 from uraniborg.tables import Spectra, read_table
 
@@ -49,7 +50,7 @@ def test_what_is_no_galaxy_is_listed_with_its_reason(read):
     assert reasons == {
         "selection: spectype QSO": 11,
         "selection: spectype STAR": 4,
-        "selection: z not within 0 to 0.5": 2,
+        "selection: z below 0 or above 0.5": 2,
         "is no SDSS spectrum: holds only an image of 1996 pixels": 1,
         "is no SDSS spectrum: holds only an image of 3830 pixels": 1,
         "duplicate of an object_id that came before": 1,

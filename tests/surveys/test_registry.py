@@ -97,7 +97,7 @@ def test_a_message_names_file_and_key(load, change, message):
 def test_a_wrong_change_is_found_in_the_configuration(load):
     with pytest.raises(UserError, match="surveys: mine"):
         load(FILES, {"mine": {"shards": "two"}})
-    with pytest.raises(UserError, match=r"surveys: there is no survey 'min'; known are mine"):
+    with pytest.raises(UserError, match=r"did you mean 'mine'"):
         load(FILES, {"min": {}})
 
 

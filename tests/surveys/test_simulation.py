@@ -5,7 +5,7 @@ import pytest
 
 from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.simulation import part_of, simulate
+from uraniborg.surveys.simulation import objects_of, simulate
 from uraniborg.tables import Spectra, read_table
 
 SURVEY = Survey(
@@ -87,6 +87,6 @@ def test_what_the_selection_leaves_out_is_listed(root, tmp_path, whole):
 @pytest.mark.parametrize(("objects", "shards"), [(600, 1), (600, 2), (6000, 4), (10, 3), (257, 5)])
 def test_shards_cover_every_object_once(objects, shards):
     survey = dataclasses.replace(SURVEY, objects=objects, shards=shards)
-    parts = [part_of(survey, shard) for shard in range(shards)]
+    parts = [objects_of(survey, shard) for shard in range(shards)]
     numbers = [i for start, stop in parts for i in range(start, stop)]
     assert numbers == list(range(objects))

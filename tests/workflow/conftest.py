@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PARTS = ("Snakefile", "config", "workflow", "resources", "envs", "tests/benchmarks")
-TEST_CONFIG = ("--configfile", "config/config.yaml", "config/test.yaml")
+TEST_CONFIG = ("--configfile", "config/test.yaml")
 
 
 class Checkout:

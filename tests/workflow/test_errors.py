@@ -11,7 +11,7 @@ def copy(checkout):
     return checkout("errors")
 
 
-def message(copy, *arguments, config=("--configfile", "config/config.yaml")):
+def message(copy, *arguments, config=()):
     return copy.snakemake(*arguments, check=False, config=config)
 
 
@@ -37,7 +37,7 @@ def test_no_file_matches(copy):
     output = message(
         copy,
         "results/surveys/sdss/spectra/0000.arrow",
-        config=("--configfile", "config/config.yaml", "--config", "data_root=nowhere"),
+        config=("--config", "data_root=nowhere"),
     )
     assert "no file matches" in output
     assert "nowhere" in output
@@ -48,7 +48,7 @@ def test_no_file_matches(copy):
 def test_gpu_that_is_not_there(finished_copy):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    config = ("--configfile", "config/config.yaml", "config/test.yaml", "--config", "gpus=1")
+    config = ("--configfile", "config/test.yaml", "--config", "gpus=1")
     target = "results/models/spender/model.safetensors"
     copy = finished_copy("gpu")
     output = copy.snakemake(target, "--force", check=False, config=config)

@@ -1,5 +1,8 @@
 """The same rules on real spectra: read, reconstructed, drawn; the rest is quarantined."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,7 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def real(finished_copy, shared_data):
     copy = finished_copy("real")
-    files = ("config/config.yaml", "config/test.yaml", "config/real.yaml")
+    files = ("config/test.yaml", "config/real.yaml", "config/sky.yaml")
     copy.snakemake(config=("--configfile", *files, "--config", f"data_root={shared_data}"))
     return copy
 
@@ -54,6 +57,30 @@ def test_claims_on_real_data_are_evaluated(real):
     assert read_metadata(path)["data"] == "real"
 
 
+def test_a_model_can_be_trained_on_real_spectra(real, shared_data):
+    settings = "spender={train_on: sdss, apply_to: [], splits: {valid: 0.25, test: 0.25}}"
+    options = ("--config", f"data_root={shared_data}", settings)
+    real.snakemake("spender", config=("--configfile", "config/test.yaml", *options))
+    claims = json.loads((real.folder / "results/claims/spender.json").read_text())
+    verdicts = {claim["claim"]: claim["verdict"] for claim in claims}
+    # What was declared for simulated data is not judged on real data.
+    assert set(verdicts.values()) == {"not evaluated"}
+
+
+def test_new_files_are_read(checkout, shared_data, tmp_path):
+    copy = checkout("new_files")
+    target = "results/surveys/sdss/catalogue.parquet"
+    options = ("--config", f"data_root={tmp_path}")
+    files = sorted((shared_data / "sdss_spectra").glob("dr-guangtou*/*.fits.gz"))
+    (tmp_path / "sdss_spectra").mkdir()
+    for file in files[:2]:
+        shutil.copy(file, tmp_path / "sdss_spectra")
+    copy.snakemake(target, config=options)
+    assert copy.planned(target, config=options) == set()
+    shutil.copy(files[2], tmp_path / "sdss_spectra")
+    assert copy.planned(target, config=options) == {"ingest_spectra", "survey_catalogue"}
+
+
 def test_archive_through_a_mirror(real, shared_data, tmp_path):
     """The archive's own paths in a folder, files compressed."""
 
@@ -71,7 +98,7 @@ def test_archive_through_a_mirror(real, shared_data, tmp_path):
     mirror = f'mirror={{"https://data.sdss.org/": "{tmp_path}"}}'
     real.snakemake(
         "results/surveys/sdss_archive/catalogue.parquet",
-        config=("--configfile", "config/config.yaml", "config/test.yaml", "--config", mirror),
+        config=("--configfile", "config/test.yaml", "--config", mirror),
     )
     spectra = Spectra(real.folder / "results/surveys/sdss_archive/spectra/0000.arrow")
     assert len(spectra) == 12

@@ -81,6 +81,17 @@ def test_an_edit_reruns_what_it_affects_and_nothing_else(finished, path, old, ne
         assert planned == rules
 
 
+def test_a_lost_table_is_made_again_from_its_shards(finished):
+    table = finished.folder / "results/spender/sdss_simulated/objects.parquet"
+    aside = table.rename(table.with_suffix(".aside"))
+    try:
+        planned = finished.planned()
+    finally:
+        aside.rename(table)
+    assert "spender_gather" in planned
+    assert not planned & {"simulate_spectra", "spender_train", "spender_objects"}
+
+
 def test_one_figure_needs_only_its_own_jobs(checkout):
     planned = checkout("one_figure").planned(FIGURE)
     assert planned == {

@@ -6,12 +6,14 @@ REQUIRED INPUTS: config, validated against schemas/config.schema.yaml.
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from uraniborg.errors import UserError
-from uraniborg.provenance import code_digest
+from uraniborg.provenance import code_digest, settings_digest
 from uraniborg.settings import validate
 from uraniborg.surveys.registry import load_surveys
+from uraniborg.surveys.matching import matching_files
 
 # Spinning threads of one job starve the other jobs on the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -41,18 +43,28 @@ def known_survey(name, key):
     return name
 
 
+def one_of(names):
+    """A pattern for a wildcard that takes one of the names; with no names it takes nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    survey="[a-z0-9_]+",
+    survey=one_of(SURVEYS),
     shard=r"\d{4}",
 
 
-# What each analysis offers to the targets: figures, claims, benchmarks.
+# What each analysis offers to the targets: figures, tables, claims, benchmarks.
 ANALYSES = {}
 
 
-def analysis(name, figures=(), claims=(), benchmarks=()):
+def analysis(name, figures=(), tables=(), claims=(), benchmarks=()):
     """Registers what an analysis offers; `all` and the scorecard ask for everything registered."""
-    ANALYSES[name] = {"figures": figures, "claims": claims, "benchmarks": benchmarks}
+    ANALYSES[name] = {
+        "figures": figures,
+        "tables": tables,
+        "claims": claims,
+        "benchmarks": benchmarks,
+    }
 
 
 def offered(kind):
@@ -71,16 +83,21 @@ def resource(name):
     return str(here if here.exists() else WORKFLOW.parent / here)
 
 
-def one_of(names):
-    """A pattern for a wildcard that takes one of the names; with no names it takes nothing."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
 def data_files(*patterns):
-    """Files of the user that match patterns below data_root; asked for only by jobs that run."""
-    root = config["data_root"]
-    return sorted(
-        path for pattern in patterns for path in map(str, Path(root).glob(pattern))
+    """Files of the user that match patterns below data_root; an error if there is none."""
+    return [
+        str(path) for path in matching_files(patterns, config["data_root"]).values()
+    ]
+
+
+@cache
+def data_version(patterns):
+    """A digest of names, sizes and dates of the user's files, so that new ones are read."""
+    stats = [
+        (path, os.stat(path)) for path in (data_files(*patterns) if patterns else ())
+    ]
+    return settings_digest(
+        [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
     )
 
 

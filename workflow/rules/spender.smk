@@ -30,6 +30,15 @@ analysis(
         "results/figures/spender/fit_quality.pdf",
         "results/figures/spender/training.pdf",
     ],
+    tables=[
+        f"results/{table}.parquet"
+        for survey in (SPENDER["train_on"], *SPENDER["apply_to"])
+        for table in (
+            f"spender/{survey}/objects",
+            f"surveys/{survey}/catalogue",
+            f"surveys/{survey}/quarantine",
+        )
+    ],
     claims=["results/claims/spender.json"],
     benchmarks=["results/benchmarks/spender.json"],
 )
@@ -39,6 +48,7 @@ rule spender:
     """Everything of this analysis."""
     input:
         ANALYSES["spender"]["figures"],
+        ANALYSES["spender"]["tables"],
         ANALYSES["spender"]["claims"],
 
 
@@ -110,7 +120,7 @@ rule spender_objects:
             then="results/surveys/{survey}/truth/{shard}.arrow",
         ),
     output:
-        temp("results/spender/{survey}/objects/{shard}.parquet"),
+        "results/spender/{survey}/objects/{shard}.parquet",
     log:
         "results/logs/spender/objects/{survey}/{shard}.log",
     benchmark:
@@ -300,6 +310,7 @@ rule spender_plot_fit_quality:
         mem_mb=1000,
         runtime=5,
     params:
+        noise_limit=SPENDER["claims"].get("noise_suppression", {}).get("maximum"),
         code=code("spender/plot_fit_quality.py"),
     script:
         "../scripts/spender/plot_fit_quality.py"

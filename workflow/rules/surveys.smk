@@ -57,7 +57,7 @@ rule simulate_spectra:
     output:
         spectra="results/surveys/{survey}/spectra/{shard}.arrow",
         truth="results/surveys/{survey}/truth/{shard}.arrow",
-        quarantine=temp("results/surveys/{survey}/quarantine/{shard}.parquet"),
+        quarantine="results/surveys/{survey}/quarantine/{shard}.parquet",
     log:
         "results/logs/surveys/simulate/{survey}/{shard}.log",
     benchmark:
@@ -84,7 +84,7 @@ rule ingest_spectra:
         ),
     output:
         shard="results/surveys/{survey}/spectra/{shard}.arrow",
-        quarantine=temp("results/surveys/{survey}/quarantine/{shard}.parquet"),
+        quarantine="results/surveys/{survey}/quarantine/{shard}.parquet",
     log:
         "results/logs/surveys/ingest/{survey}/{shard}.log",
     benchmark:
@@ -99,6 +99,7 @@ rule ingest_spectra:
     params:
         survey=lambda wildcards: SURVEYS[wildcards.survey].settings,
         data_root=config["data_root"],
+        files=lambda wildcards: data_version(SURVEYS[wildcards.survey].patterns),
         code=code("surveys/ingest.py"),
     script:
         "../scripts/surveys/ingest.py"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from uraniborg.instruments.wavelengths import observed_grid
 from uraniborg.jobs import job
-from uraniborg.surveys.ingest import ingest, matching_files, part_of
+from uraniborg.surveys.ingest import ingest
+from uraniborg.surveys.matching import matching_files, part_of
 from uraniborg.surveys.registry import Survey
 
 with job(snakemake):

@@ -180,10 +180,18 @@ def _fetch(url: str, part: Path, size: int | None, patience: Patience) -> None:
     except (requests.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
         raise _TransientError("no answer in time") from error
     except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
-        raise _TransientError("the connection broke") from error
+        raise _TransientError(_cause(error)) from error
     except requests.RequestException as error:
         raise UserError(f"{url}: {error}; check the URL or `mirror`.") from error
     _check_size(part, size)
+
+
+def _cause(error: Exception) -> str:
+    """What lies at the bottom of an error of the network, such as a host that has no address."""
+
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    return f"the connection failed ({str(error) or type(error).__name__})"
 
 
 def _check_status(url: str, answer: requests.Response, part: Path) -> None:

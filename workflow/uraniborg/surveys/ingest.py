@@ -4,7 +4,6 @@ Every shard is made on its own from its part of the files, in bounded memory; th
 puts the shards together and is the list of a survey's objects that everything else starts from.
 """
 
-import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,8 +39,6 @@ __all__ = [
     "READERS",
     "catalogue",
     "ingest",
-    "matching_files",
-    "part_of",
 ]
 
 READERS = {"multimodal_universe": multimodal_universe.read, "sdss": sdss.read}
@@ -54,48 +51,6 @@ _CATALOGUE_COLUMNS = (
     Column("row", pa.int64(), "", "Row of the spectrum in the survey's shards taken together"),
 )
 _SPLIT_COLUMN = Column("split", pa.string(), "", "Part of the survey: train, valid or test")
-
-
-def matching_files(patterns: Sequence[str], data_root: str | Path) -> dict[str, Path]:
-    """The user's files, sorted, by their path below `data_root`.
-
-    Args:
-        patterns: Patterns relative to `data_root`; `**` stands for any folders.
-        data_root: Where the patterns start.
-
-    Raises:
-        UserError: No file matches.
-    """
-
-    names: set[str] = set()
-    for pattern in patterns:
-        # Unlike `Path.glob`, this follows links to folders, where large data often are.
-        names.update(glob.glob(pattern, root_dir=data_root, recursive=True))  # noqa: PTH207
-    files = {name: Path(data_root, name) for name in sorted(names)}
-    files = {name: path for name, path in files.items() if path.is_file()}
-    if not files:
-        raise UserError(
-            f"no file matches {' or '.join(patterns)} in {data_root}; "
-            "set `data_root` in the configuration, or `files: patterns` of the survey."
-        )
-    return files
-
-
-def part_of(files: Mapping[str, Path], shard: int, shards: int) -> dict[str, Path]:
-    """The files of one shard.
-
-    Files of the same name, compressed or not, are in the same shard, where copies of a spectrum
-    are noticed.
-
-    Args:
-        files: All files of the survey.
-        shard: Number of the shard.
-        shards: Number of shards.
-    """
-
-    plain = {name: path.name.removesuffix(".gz") for name, path in files.items()}
-    here = set(sorted(set(plain.values()))[shard::shards])
-    return {name: path for name, path in files.items() if plain[name] in here}
 
 
 def ingest(

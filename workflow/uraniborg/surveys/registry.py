@@ -5,6 +5,7 @@ This module runs while the workflow is set up, so it imports nothing heavy and t
 
 import csv
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -142,12 +143,19 @@ def load_surveys(
         raise UserError(f"{folder}: holds no survey; `surveys_folder` must name a folder of YAML.")
     for name in changes:
         if name not in paths:
-            close = difflib.get_close_matches(name, paths) or list(paths)
-            raise UserError(f"surveys: there is no survey {name!r}; known are {', '.join(close)}.")
+            close = difflib.get_close_matches(name, paths)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UserError(
+                f"surveys: there is no survey {name!r}; {hint}Known are {', '.join(paths)}."
+            )
     return {name: _load(name, path, changes.get(name, {})) for name, path in paths.items()}
 
 
 def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
+    if not re.fullmatch("[a-z0-9_]+", name):
+        raise UserError(
+            f"{path}: names the survey {name!r}; rename the file with small letters, digits and _."
+        )
     label = f"{path} (changed by the configuration's `surveys: {name}`)" if changes else str(path)
     keys = validate(_merge(read_yaml(path), changes), _SCHEMAS / "survey.schema.yaml", name=label)
     source = next(source for source in ("simulate", "archive", "files") if source in keys)

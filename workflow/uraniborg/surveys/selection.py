@@ -30,7 +30,9 @@ def failed_cut(
         names = np.array([f"spectype {name or 'unknown'}" for name in spectype], object)
         passes["spectype"] = (np.isin(spectype, selection["spectype"]), names)
     if "z_min" in selection or "z_max" in selection:
-        passes["z"] = ((z >= low) & (z <= high), f"z not within {low:g} to {high:g}")
+        limits = [f"below {low:g}"] * ("z_min" in selection)
+        limits += [f"above {high:g}"] * ("z_max" in selection)
+        passes["z"] = ((z >= low) & (z <= high), f"z {' or '.join(limits)}")
     if "z_err_max" in selection:
         limit = selection["z_err_max"]
         passes["z_err"] = ((z_err > 0) & (z_err <= limit), f"z_err not within 0 to {limit:g}")

@@ -20,7 +20,7 @@ from uraniborg.universe.blocks import BLOCK_SIZE, blocks, generator
 from uraniborg.universe.galaxies import GalaxyModel
 from uraniborg.universe.galaxy_population import GalaxyPopulation, galaxy_columns
 
-__all__ = ["REDSHIFT_ERROR", "TRUTH_COLUMNS", "part_of", "rest_grid", "simulate"]
+__all__ = ["REDSHIFT_ERROR", "TRUTH_COLUMNS", "objects_of", "rest_grid", "simulate"]
 
 REDSHIFT_ERROR = 1e-5
 """Standard error of redshifts, typical of bright SDSS galaxies (column Z_ERR of their spectra)."""
@@ -58,7 +58,7 @@ def simulate(
 
     population = GalaxyPopulation(**survey.universe)
     model = GalaxyModel(ssp_grid, rest_grid(spectrograph, population.z_max))
-    start, stop = part_of(survey, shard)
+    start, stop = objects_of(survey, shard)
     seen: set[str] = set()
     left_out: list[dict[str, str]] = []
     metadata = {"survey": survey.name, "instrument": survey.instrument, "data": survey.data}
@@ -66,7 +66,7 @@ def simulate(
     with (
         SpectraWriter(spectra, grid, metadata=metadata) as spectra_writer,
         SpectraWriter(truth, grid, TRUTH_COLUMNS, ("flux",), metadata) as truth_writer,
-        Progress(stop - start, "simulating", "galaxies") as progress,
+        Progress(stop - start, f"simulating {survey.name} {shard:04d}", "galaxies") as progress,
     ):
         for block, part in blocks(start, stop):
             observations, parameters, noiseless = _observe_block(
@@ -85,7 +85,7 @@ def simulate(
     write_table(quarantine, quarantine_table(left_out), QUARANTINE_COLUMNS, metadata)
 
 
-def part_of(survey: Survey, shard: int) -> tuple[int, int]:
+def objects_of(survey: Survey, shard: int) -> tuple[int, int]:
     """First object of a shard and the first of the next, whole blocks but for the survey's end."""
 
     total = -(-survey.objects // BLOCK_SIZE)

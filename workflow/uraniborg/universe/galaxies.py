@@ -74,9 +74,9 @@ class GalaxyModel:
         """Luminosity density in L_sun/Angstrom, shape (N, M).
 
         Args:
-            parameters: By name, see `galaxy_population.PARAMETERS`: `z`, `stellar_mass`, `fractions`,
-                `log_metallicity`, `A_V`, `birth_cloud_ratio`, `log_u`, `velocity_dispersion` and
-                `gas_dispersion`.
+            parameters: By name, see `galaxy_population.PARAMETERS`: `z`, `stellar_mass`,
+                `fractions`, `log_metallicity`, `A_V`, `birth_cloud_ratio`, `log_u`,
+                `velocity_dispersion` and `gas_dispersion`.
         """
 
         p = _tensors(parameters)

@@ -106,6 +106,7 @@ def _line_marks(axes: Axes, spectrum: pd.DataFrame, z: float) -> None:
                 fontsize=5.5,
                 ha="center",
                 va="top",
+                bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.5},
             )
             last = position
 

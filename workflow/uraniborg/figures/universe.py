@@ -17,7 +17,7 @@ def sky_noise(table: pd.DataFrame) -> Figure:
     """
 
     labels = {
-        "sigma": r"median $\sigma$ [$10^{-17}$ cgs Å$^{-1}$]",
+        "sigma": "median $\\sigma$\n[$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]",
         "std": r"standard deviation of $\chi$",
         "q99.7": r"99.7% quantile of $|\chi|$",
         "lag1": r"autocorrelation of $\chi$ at lag 1",
@@ -53,7 +53,9 @@ def sky_noise(table: pd.DataFrame) -> Figure:
         axes.set_ylabel(label, fontsize=7)
         axes.set_xticks(range(len(regions)), regions)
         axes.set_xlim(-0.5, len(regions) - 0.5)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    labels = sorted(handles)
+    figure.legend([handles[label] for label in labels], labels, loc="outside upper center", ncols=4)
     figure.supxlabel("third of the wavelength range", fontsize=8)
     return figure
 
@@ -72,7 +74,7 @@ def stellar_populations(differences: pd.DataFrame, examples: pd.DataFrame) -> Fi
     residual = figure.add_subplot(grid[1, 0], sharex=spectra)
     bands = figure.add_subplot(grid[:, 1])
     for number, (_, example) in enumerate(examples.groupby("galaxy")):
-        wavelength = example["wavelength"] / 1e4
+        wavelength = example["wavelength"]
         scale = example["bagpipes"].median() / 3**number
         labels = {"bagpipes": "bagpipes", "ours": "Uraniborg"} if number == 0 else {}
         spectra.plot(
@@ -91,13 +93,13 @@ def stellar_populations(differences: pd.DataFrame, examples: pd.DataFrame) -> Fi
         )
         difference = 100 * (example["ours"] / example["bagpipes"] - 1)
         residual.plot(wavelength, difference, color=COLORS["data"], lw=0.4)
-    spectra.set(yscale="log", ylim=(0.15, 300))
-    spectra.set_ylabel(r"$L_\lambda$, scaled")
+    spectra.set(yscale="log", ylim=(0.15, 600))
+    spectra.set_ylabel(r"$L_\lambda$ [arbitrary, offset]")
     spectra.tick_params(labelbottom=False)
     spectra.legend(loc="upper right", ncols=2)
     residual.axhline(0, color=COLORS["model"], lw=0.6)
     residual.set(ylim=(-5, 5))
-    residual.set_xlabel("wavelength in air [µm]")
+    residual.set_xlabel("wavelength in air [Å]")
     residual.set_ylabel("difference [%]")
 
     names = ["spectrum", *(c for c in differences.columns if c in _BANDS)]
@@ -105,7 +107,7 @@ def stellar_populations(differences: pd.DataFrame, examples: pd.DataFrame) -> Fi
     bands.boxplot(
         values,
         orientation="horizontal",
-        tick_labels=["3500-9000 Å", *names[1:]],
+        tick_labels=["3500–9000 Å", *names[1:]],
         whis=(5, 95),
         showfliers=False,
         medianprops={"color": COLORS["model"]},

@@ -113,6 +113,8 @@ def test_sequence_spans_the_sample():
             "object_id": [f"{i:03d}" for i in range(100)],
             "d4000": np.linspace(1, 2, 100),
             "snr": np.tile([1.0, 10.0], 50),
+            "ra": np.linspace(0, 359, 100),
+            "dec": np.zeros(100),
         }
     )
     chosen = galaxy_sequence(objects, 5)
@@ -123,6 +125,9 @@ def test_sequence_spans_the_sample():
     assert breaks.iloc[-1] > 1.8
     assert (objects.set_index("object_id").loc[chosen, "snr"] == 10).all()
     assert len(galaxy_sequence(objects.head(3), 6)) == 3
+    # The same galaxy again and again, across the meridian, is shown once.
+    repeated = objects.assign(ra=np.where(np.arange(100) % 2, 359.9999, 0.0))
+    assert len(galaxy_sequence(repeated, 5)) == 1
 
 
 def test_break_of_a_flat_spectrum_in_frequency_is_one():

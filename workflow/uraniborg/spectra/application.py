@@ -40,6 +40,8 @@ def object_columns(latent_size: int) -> tuple[Column, ...]:
         Column("object_id", pa.string(), "", "Identifier, unique within the survey"),
         Column("spectype", pa.string(), "", "Spectral class"),
         Column("subclass", pa.string(), "", "Spectral subclass as given by the survey"),
+        Column("ra", pa.float64(), "deg", "Right ascension (ICRS)"),
+        Column("dec", pa.float64(), "deg", "Declination (ICRS)"),
         Column("z", pa.float64(), "", "Redshift"),
         Column("snr", pa.float64(), "", "Median signal-to-noise ratio per good pixel"),
         Column("norm", pa.float64(), FLUX_UNIT, "Flux density that the spectrum is divided by"),
@@ -74,7 +76,7 @@ def object_table(
     """
 
     scalars = spectra.scalars
-    names = ["object_id", "spectype", "subclass", "z", "snr", "norm"]
+    names = ["object_id", "spectype", "subclass", "ra", "dec", "z", "snr", "norm"]
     parts = []
     for rows, batch, reconstruction in _reconstruct(model, spectra, batch_size):
         noiseless = _noiseless(truth, rows, scalars["norm"].to_numpy()[rows], batch)
@@ -136,7 +138,8 @@ def galaxy_sequence(objects: pd.DataFrame, count: int) -> list[str]:
     """Chooses well-measured galaxies along the sequence from star-forming to quiescent.
 
     The sample is cut into `count` bins of equal number in the 4000 Angstrom break; each gives the
-    galaxy at the third quartile of its signal-to-noise ratios: good data, not its extreme.
+    galaxy next to the third quartile of its signal-to-noise ratios: good data, not its extreme. No
+    galaxy is chosen twice, though a survey may have observed it more than once.
 
     Args:
         objects: A table with the columns of `object_columns`.
@@ -147,12 +150,24 @@ def galaxy_sequence(objects: pd.DataFrame, count: int) -> list[str]:
     """
 
     ordered = objects.sort_values(["d4000", "object_id"], kind="stable")
-    bins = np.array_split(np.arange(len(ordered)), min(count, len(ordered)))
-    chosen = []
-    for rows in bins:
+    chosen: list[int] = []
+    for rows in np.array_split(np.arange(len(ordered)), min(count, len(ordered))):
         members = ordered.iloc[rows].sort_values("snr", kind="stable")
-        chosen.append(members["object_id"].iloc[int(0.75 * (len(members) - 1))])
-    return chosen
+        third_quartile = int(0.75 * (len(members) - 1))
+        nearest = np.argsort(np.abs(np.arange(len(members)) - third_quartile), kind="stable")
+        for index in members.index[nearest]:
+            if not _same_place(objects.loc[index], objects.loc[chosen]).any():
+                chosen.append(index)
+                break
+    return list(objects.loc[chosen, "object_id"])
+
+
+def _same_place(galaxy: pd.Series, others: pd.DataFrame) -> np.ndarray:
+    """Which others are within 5 arcsec, shape (N,)."""
+
+    east = (others["ra"] - galaxy["ra"] + 180) % 360 - 180
+    separation = np.hypot(east * np.cos(np.radians(galaxy["dec"])), others["dec"] - galaxy["dec"])
+    return (separation < 5 / 3600).to_numpy()
 
 
 def break_4000(restframe: Tensor, wavelength: np.ndarray) -> Tensor:

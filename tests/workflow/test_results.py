@@ -22,6 +22,14 @@ def test_figures_are_pdf_files(finished):
     assert all(figure.read_bytes()[:5] == b"%PDF-" for figure in figures)
 
 
+def test_drawn_galaxies_were_held_out(finished):
+    folder = finished.folder / "results/spender/sdss_simulated"
+    splits = read_table(folder / "objects.parquet").set_index("object_id")["split"]
+    drawn = read_table(folder / "reconstructions.parquet")["object_id"].unique()
+    assert len(drawn) == 6
+    assert set(splits[drawn]) == {"test"}
+
+
 def test_every_declared_claim_is_in_the_scorecard(finished):
     scorecard = read_table(finished.folder / "results/scorecard.parquet")
     assert list(scorecard.columns) == [column.name for column in CLAIM_COLUMNS]

@@ -164,7 +164,7 @@ rule spender_gather:
 
 
 rule spender_reconstructions:
-    """Chooses galaxies along the sequence; their spectra and models for the figure."""
+    """Chooses galaxies that the model has not seen; their spectra and models for the figure."""
     input:
         **SPENDER_MODEL,
         objects="results/spender/{survey}/objects.parquet",

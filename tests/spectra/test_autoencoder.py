@@ -8,6 +8,7 @@ from uraniborg.nets.weights import save_model
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import fit_basis
 from uraniborg.spectra.losses import fidelity, reduced_chi2
+from uraniborg.spectra.transform import RedshiftTransform
 
 ARCHITECTURE = {
     "encoder": "restframe",
@@ -48,6 +49,18 @@ def test_every_combination_reconstructs_and_learns(toy, encoder, decoder):
     assert reconstruction.latent.shape == (32, 2)
     assert reconstruction.restframe.shape == (32, toy.transform.restframe.size)
     assert reconstruction.observed.shape == batch.flux.shape
+
+
+def test_line_spread_function_lies_between_decoder_and_data(toy):
+    architecture = {**ARCHITECTURE, "lsf_sigma": 1.5, "latent_size": 3}
+    transform = RedshiftTransform.of(architecture, toy.transform.observed)
+    basis = fit_basis([toy.batch], transform, 3, iterations=10)
+    model = SpectrumAutoencoder.build(architecture, toy.transform.observed, basis)
+    latent, restframe, observed = model(*toy.batch)
+    assert restframe.shape == (len(latent), transform.restframe.size)
+    torch.testing.assert_close(observed, transform(restframe, toy.batch.z))
+    # The toy's narrow line is 4 pixels wide, so the model's own must be sharper than the data's.
+    assert reduced_chi2(toy.batch.flux, toy.batch.ivar, observed, 3).median() < 1.3
 
 
 def test_published_sizes():

@@ -20,7 +20,7 @@ with job(snakemake):
     # Evenly spaced, so that the sample spans all shards.
     rows = rows[np.linspace(0, len(rows) - 1, min(settings["spectra"], len(rows))).astype(int)]
     z_range = (architecture["z_min"], architecture["z_max"])
-    transform = RedshiftTransform(spectra.grid, z_range[1], z_range[0])
+    transform = RedshiftTransform.of(architecture, spectra.grid)
     batches = SpectraDataset(spectra, rows, z_range).batches(256)
     print(f"fitting {architecture['rank']} basis spectra to {len(rows)} spectra")
     basis = fit_basis(

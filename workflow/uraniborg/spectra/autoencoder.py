@@ -57,9 +57,7 @@ class SpectrumAutoencoder(nn.Module):
             basis: Where low-rank parts start from. Without one they are zero, to be loaded.
         """
 
-        transform = RedshiftTransform(
-            grid, architecture["z_max"], architecture["z_min"], architecture["lsf_sigma"]
-        )
+        transform = RedshiftTransform.of(architecture, grid)
         size, latent_size = transform.restframe.size, architecture["latent_size"]
         if basis is None:
             rank = architecture["rank"]

@@ -1,6 +1,7 @@
 """From the rest-frame spectrum of a model to the pixels of a spectrograph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,12 @@ class RedshiftTransform(nn.Module):
         self.z_max, self.z_min = z_max, z_min
         self._offset = observed.pixels_of_redshift(z_max) + margin
         self.register_buffer("_lsf", kernel, persistent=False)
+
+    @classmethod
+    def of(cls, architecture: Mapping[str, Any], grid: WavelengthGrid) -> Self:
+        """The transform of a model's settings `z_max`, `z_min` and `lsf_sigma`."""
+
+        return cls(grid, architecture["z_max"], architecture["z_min"], architecture["lsf_sigma"])
 
     def forward(self, restframe: Tensor, z: Tensor) -> Tensor:
         """Rest-frame spectra (N, M) at redshifts (N,) as observed spectra (N, L).

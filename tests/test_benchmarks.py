@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from uraniborg.benchmarks import BENCHMARK_COLUMNS, compare, for_people, gather, write_benchmarks
+from uraniborg.benchmarks import BENCHMARK_COLUMNS, compare, for_people
+from uraniborg.records import gather, write_records
 
 COMMON = {
     "objects": 100,
@@ -25,7 +26,7 @@ def test_ratio_is_ours_over_the_peers():
 def test_a_peer_that_is_not_installed_has_no_value(tmp_path):
     row = compare("sleep", lambda: None, None, repetitions=1, **{**COMMON, "peer_version": ""})
     assert math.isnan(row["peer_value"])
-    write_benchmarks(tmp_path / "a.json", [row])
-    text = for_people(gather([tmp_path / "a.json"]))
+    write_records(tmp_path / "a.json", [row])
+    text = for_people(gather([tmp_path / "a.json"], BENCHMARK_COLUMNS))
     assert text["peer"].item() == "peer (not installed)"
     assert text["ratio"].item() == "-"

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from uraniborg.benchmarks import compare, write_benchmarks
+from uraniborg.benchmarks import compare
 from uraniborg.jobs import job
 from uraniborg.nets.encoders import ConvolutionalEncoder, RestframeEncoder
+from uraniborg.records import write_records
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import Basis
 from uraniborg.spectra.dataset import Batch, SpectraDataset
@@ -75,4 +76,4 @@ with job(snakemake), torch.inference_mode():
             **common,
         ),
     ]
-    write_benchmarks(snakemake.output[0], rows)
+    write_records(snakemake.output[0], rows)

@@ -1,19 +1,16 @@
 """What is timed: our rate beside a peer's, in the same run on the same arrays."""
 
-import json
 import math
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from uraniborg.files import atomic
 from uraniborg.tables import Column
 
-__all__ = ["BENCHMARK_COLUMNS", "compare", "for_people", "gather", "write_benchmarks"]
+__all__ = ["BENCHMARK_COLUMNS", "compare", "for_people"]
 
 BENCHMARK_COLUMNS = (
     Column("name", pa.string(), "", "What was timed"),
@@ -80,20 +77,6 @@ def compare(
         "threads": threads,
         "n": objects,
     }
-
-
-def write_benchmarks(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes rows as JSON."""
-
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(list(rows), indent=2) + "\n")
-
-
-def gather(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Gathers the benchmarks of all analyses."""
-
-    records = [record for path in paths for record in json.loads(Path(path).read_text())]
-    return pd.DataFrame(records, columns=[column.name for column in BENCHMARK_COLUMNS])
 
 
 def for_people(table: pd.DataFrame) -> pd.DataFrame:

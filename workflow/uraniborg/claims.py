@@ -1,19 +1,16 @@
 """The scorecard: every headline number beside the paper's, judged by a criterion set before."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from uraniborg.files import atomic
 from uraniborg.tables import Column
 
-__all__ = ["CLAIM_COLUMNS", "evaluate", "for_people", "median", "scorecard", "write_claims"]
+__all__ = ["CLAIM_COLUMNS", "evaluate", "for_people", "judge", "median"]
 
 CLAIM_COLUMNS = (
     Column("analysis", pa.string(), "", "Analysis that makes the claim"),
@@ -30,6 +27,36 @@ CLAIM_COLUMNS = (
     Column("criterion", pa.string(), "", "What the value has to fulfil, declared before the run"),
     Column("verdict", pa.string(), "", "met, missed, reported (no criterion) or not evaluated"),
 )
+
+
+def judge(
+    claims: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Mapping[str, Any]],
+    *,
+    analysis: str,
+    tier: str,
+) -> list[dict[str, Any]]:
+    """Holds an analysis' numbers against all its claims.
+
+    Args:
+        claims: Declared claims by name, see `evaluate`.
+        measured: By the same names `value`, `uncertainty` and `n`, as `median` gives them, and
+            `data`, the kind of data they were measured on. A claim about simulated data is not
+            evaluated on real data, nor the other way round.
+        analysis: Name of the analysis.
+        tier: Scale of the run.
+
+    Returns:
+        A row of the scorecard per declared claim, measured or not.
+    """
+
+    rows = []
+    for name, declared in claims.items():
+        number = dict(measured.get(name, {}))
+        if number.pop("data", declared["data"]) != declared["data"]:
+            number = {}
+        rows.append(evaluate(declared, analysis=analysis, claim=name, tier=tier, **number))
+    return rows
 
 
 def evaluate(
@@ -112,20 +139,6 @@ def median(values: pd.Series, draws: int = 200) -> dict[str, float]:
         "uncertainty": float(np.median(samples, axis=1).std()),
         "n": len(finite),
     }
-
-
-def write_claims(path: str | Path, claims: Iterable[Mapping[str, Any]]) -> None:
-    """Writes an analysis' claims as JSON, one record per claim."""
-
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(list(claims), indent=2) + "\n")
-
-
-def scorecard(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Gathers the claims of all analyses in one table with the columns of `CLAIM_COLUMNS`."""
-
-    records = [record for path in paths for record in json.loads(Path(path).read_text())]
-    return pd.DataFrame(records, columns=[column.name for column in CLAIM_COLUMNS])
 
 
 def for_people(table: pd.DataFrame) -> pd.DataFrame:

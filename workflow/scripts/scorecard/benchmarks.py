@@ -1,13 +1,14 @@
 """Gathers what was timed in one table."""
 
-from uraniborg.benchmarks import BENCHMARK_COLUMNS, for_people, gather
+from uraniborg.benchmarks import BENCHMARK_COLUMNS, for_people
 from uraniborg.documents import to_html, to_markdown
 from uraniborg.files import atomic
 from uraniborg.jobs import job
+from uraniborg.records import gather
 from uraniborg.tables import write_table
 
 with job(snakemake):
-    table = gather(snakemake.input)
+    table = gather(snakemake.input, BENCHMARK_COLUMNS)
     write_table(snakemake.output.table, table, BENCHMARK_COLUMNS)
     text = for_people(table)
     with atomic(snakemake.output.markdown) as temporary:

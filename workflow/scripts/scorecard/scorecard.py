@@ -1,13 +1,14 @@
 """Gathers the claims of all analyses in the scorecard."""
 
-from uraniborg.claims import CLAIM_COLUMNS, for_people, scorecard
+from uraniborg.claims import CLAIM_COLUMNS, for_people
 from uraniborg.documents import to_html, to_markdown
 from uraniborg.files import atomic
 from uraniborg.jobs import job
+from uraniborg.records import gather
 from uraniborg.tables import write_table
 
 with job(snakemake):
-    table = scorecard(snakemake.input)
+    table = gather(snakemake.input, CLAIM_COLUMNS)
     write_table(snakemake.output.table, table, CLAIM_COLUMNS)
     text = for_people(table)
     with atomic(snakemake.output.markdown) as temporary:

@@ -22,7 +22,6 @@ COLORS = {
     "model": "#0072b2",
     "truth": "#d55e00",
     "reference": "#009e73",
-    "control": "#cc79a7",
     "line": "#56b4e9",
 }
 """Colours by meaning, the same in every figure (Okabe & Ito 2008)."""

@@ -1,6 +1,6 @@
 """Encoders: spectra in, latents out."""
 
-from typing import Literal
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from uraniborg.nets.layers import ResidualLinear, multilayer_perceptron
 __all__ = ["ConvolutionalEncoder", "Encoder", "RestframeEncoder"]
 
 
-class Encoder(nn.Module):
+class Encoder(Protocol):
     """What every encoder is called with, whatever it looks at.
 
     The call takes the spectra (N, L) in units of their norm, their inverse variance (N, L) in the
@@ -18,13 +18,11 @@ class Encoder(nn.Module):
     """
 
     latent_size: int
-    sees: Literal["flux", "restframe"]
 
-    def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
-        raise NotImplementedError
+    def __call__(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor: ...
 
 
-class ConvolutionalEncoder(Encoder):
+class ConvolutionalEncoder(nn.Module):
     """The encoder of SPENDER (Melchior et al. 2023, arXiv:2211.07890, section 2.1).
 
     Three convolutions reduce the spectrum to a sequence of 512 channels; half of them are values,
@@ -39,8 +37,6 @@ class ConvolutionalEncoder(Encoder):
         hidden: Widths of the network after attention.
         dropout: Probability of dropping a channel.
     """
-
-    sees = "flux"
 
     def __init__(
         self,
@@ -73,7 +69,7 @@ class ConvolutionalEncoder(Encoder):
         return self.features((values * keys.softmax(dim=-1)).sum(dim=-1))
 
 
-class RestframeEncoder(Encoder):
+class RestframeEncoder(nn.Module):
     """An encoder that knows the redshift: weighted projection on a rest-frame basis, then a net.
 
     The spectrum is explained by the basis (generalised least squares with the prior variance of
@@ -88,8 +84,6 @@ class RestframeEncoder(Encoder):
         variance: Prior variance of the K coefficients, shape (K,).
         hidden: Widths of the network.
     """
-
-    sees = "restframe"
 
     def __init__(
         self,

@@ -11,8 +11,8 @@ __all__ = ["GatedLinearUnit", "ResidualLinear", "multilayer_perceptron"]
 class GatedLinearUnit(nn.Module):
     """The activation [g + (1 - g) sigmoid(b x)] x with learned g and b per unit.
 
-    It is linear where g is 1 and a swish where g is 0 (Alsing et al. 2020, arXiv:1911.11778,
-    equation 8; used by the decoder of SPENDER, arXiv:2211.07890).
+    It is linear where g is 1 and a swish where g is 0 (Alsing et al. 2020, arXiv:1911.11778;
+    used by the decoder of SPENDER, arXiv:2211.07890).
 
     Args:
         size: Number of units.

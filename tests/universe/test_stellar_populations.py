@@ -133,9 +133,16 @@ def test_young_fraction_is_the_part_of_a_cell_within_birth_clouds(populations):
     )
 
 
-def test_a_grid_beyond_the_spectra_is_refused(populations):
-    with pytest.raises(ValueError, match="beyond"):
-        populations.on(WavelengthGrid("linear", 500.0, 1.0, 100))
+def test_light_beyond_the_spectra_is_continued(populations):
+    wide = populations.on(WavelengthGrid("log10", 2.7, 2e-3, 1300))
+    ionising = wide.wavelength < 890
+    assert (wide.basis[:, ionising] == 0).all()
+    weights = torch.ones(1, len(populations.age))
+    light = wide.luminosity(weights, torch.zeros(1))[0].double()
+    # Rayleigh-Jeans, without a step where the table ends.
+    scaled = (light * wide.wavelength**4)[wide.wavelength > 40000]
+    assert scaled[-200:].std() / scaled[-1] < 1e-3
+    assert (scaled / scaled[-1] - 1).abs().max() < 0.1
 
 
 def test_missing_and_damaged_files_are_named(ssp_grid, tmp_path):

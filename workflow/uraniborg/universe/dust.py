@@ -1,42 +1,76 @@
 """Attenuation by dust: a diffuse screen, and more for young stars in their birth clouds."""
 
 import math
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from astropy import units
-from dust_extinction.parameter_averages import G23
 from torch import Tensor
 
-__all__ = ["attenuation_curve", "transmission"]
+__all__ = ["AttenuationCurve", "attenuation", "attenuation_curve", "transmission"]
+
+_R_V = 4.05
 
 
-def attenuation_curve(wavelength: Tensor, R_V: float = 3.1) -> Tensor:
-    """A(lambda) / A(V) of the Milky Way's mean curve of Gordon et al. (2023), from dust_extinction.
+class AttenuationCurve(NamedTuple):
+    """What the attenuation at M wavelengths is made of, whatever the slope; each (M,), float32."""
 
-    Beyond the curve's range (912 A to 32 um) its end values continue.
+    calzetti: Tensor
+    """A(lambda) / A(V) of slope zero without the bump."""
+    tilt: Tensor
+    """Natural logarithm of the wavelength over 5500 A."""
+    bump: Tensor
+    """The bump at 2175 A with an amplitude of one."""
+
+
+def attenuation_curve(wavelength: Tensor) -> AttenuationCurve:
+    """The curve of starburst galaxies (Calzetti et al. 2000), to be tilted by `attenuation`.
+
+    Published from 1200 A to 2.2 um. Its formula continues to where it reaches zero near 3.1 um,
+    beyond which there is no attenuation; shortward it goes on as wavelength^-0.77, its own slope
+    there (assumed). The bump is a Drude profile 350 A wide (Noll et al. 2009, eq. 9).
 
     Args:
-        wavelength: Vacuum wavelengths in Angstrom, any shape.
-        R_V: Ratio of total to selective extinction, 2.3 to 5.6.
-
-    Returns:
-        The shape of `wavelength`, float32.
+        wavelength: Vacuum wavelengths in Angstrom, shape (M,).
     """
 
-    wavenumber = np.clip(1e4 / wavelength.numpy().astype(np.float64), *G23.x_range)
-    return torch.as_tensor(G23(Rv=R_V)(wavenumber / units.um), dtype=torch.float32)
+    wavelength = wavelength.double()
+    x = 1e4 / wavelength.clamp(1200, 31000)
+    ultraviolet = 2.659 * (-2.156 + 1.509 * x - 0.198 * x**2 + 0.011 * x**3)
+    infrared = 2.659 * (-1.857 + 1.040 * x)
+    curve = torch.where(wavelength < 6300, ultraviolet, infrared) + _R_V
+    curve = (curve / _R_V).clamp(min=0) * (wavelength.clamp(max=1200) / 1200) ** -0.77
+    curve = curve * (wavelength < 31000)
+    squares = wavelength**2 * 350.0**2
+    bump = squares / ((wavelength**2 - 2175.0**2) ** 2 + squares)
+    return AttenuationCurve(curve.float(), torch.log(wavelength / 5500).float(), bump.float())
 
 
-def transmission(curve: Tensor, A_V: Tensor) -> Tensor:
+def attenuation(curve: AttenuationCurve, slope: Tensor) -> Tensor:
+    """A(lambda) / A(V), shape (N, M) (Noll et al. 2009; Salim et al. 2018, eqs. 3 to 6).
+
+    The amplitude of the bump, 0.85 - 1.9 slope, is that of star-forming galaxies of the same slope
+    (Kriek & Conroy 2013, eq. 3), and zero for slopes so shallow that it would be negative.
+
+    Args:
+        curve: Of M wavelengths.
+        slope: Power of the wavelength by which the curve deviates from Calzetti's, negative for
+            steeper curves, below 0.9, shape (N,).
+    """
+
+    amplitude = (0.85 - 1.9 * slope).clamp(min=0)
+    # A(B) - A(V) of the tilted curve decides what the bump amounts to per A(V).
+    selective = ((_R_V + 1) * (4400 / 5500) ** slope - _R_V) / _R_V
+    tilted = curve.calzetti.to(slope.dtype) * torch.exp(slope[:, None] * curve.tilt.to(slope.dtype))
+    return torch.addmm(tilted, (amplitude * selective)[:, None], curve.bump.to(slope.dtype)[None])
+
+
+def transmission(curve: AttenuationCurve, A_V: Tensor, slope: Tensor) -> Tensor:
     """Fraction of the light that gets through a screen, shape (N, M).
 
-    In the model of Charlot & Fall (2000) the screen of old stars has the diffuse medium's A_V, and
-    that of young stars and nebulae the same plus their birth clouds' A_V.
-
     Args:
-        curve: A(lambda) / A(V), shape (M,).
+        curve: Of M wavelengths.
         A_V: Attenuation at V in magnitudes, shape (N,).
+        slope: See `attenuation`, shape (N,).
     """
 
-    return torch.exp(-0.4 * math.log(10) * A_V[:, None] * curve.to(A_V.dtype))
+    return torch.exp(-0.4 * math.log(10) * A_V[:, None] * attenuation(curve, slope))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from uraniborg.grids import WavelengthGrid
-from uraniborg.universe.pixels import pixel_means
+from uraniborg.universe.pixels import on_grid
 from uraniborg.universe.ssp_grid import age_edges, overlaps, read_grid
 from uraniborg.universe.stellar_populations import (
     BIRTH_CLOUD_AGE,
@@ -19,7 +19,7 @@ from uraniborg.universe.stellar_populations import (
     metallicity_weights,
 )
 
-__all__ = ["NebularEmission", "place_lines"]
+__all__ = ["NebularEmission", "place_lines", "shares_of_pixels"]
 
 _C = 299792.458
 
@@ -92,7 +92,7 @@ class NebularEmission:
             ValueError: The grid reaches beyond the wavelengths.
         """
 
-        basis = pixel_means(self.wavelength.numpy(), self.continuum_basis.numpy(), grid.edges)
+        basis = on_grid(self.wavelength.numpy(), self.continuum_basis.numpy(), grid)
         low, high = grid.edges[[0, -1]]
         inside = (self.line_wavelength > low) & (self.line_wavelength < high)
         return replace(
@@ -113,19 +113,35 @@ class NebularEmission:
 
         return self._line_index[name]
 
-    def absorbed(self, weights: Tensor, log_metallicity: Tensor, log_u: Tensor) -> Tensor:
+    def absorbed(
+        self,
+        weights: Tensor,
+        log_metallicity: Tensor,
+        log_u: Tensor,
+        gas_metallicity: Tensor | None = None,
+    ) -> Tensor:
         """Ionising photons by the nebulae that absorb them, 1e46/s, shape (N, Z, U, T).
 
         Args:
             weights: Mass formed in each age cell in M_sun, shape (N, A).
-            log_metallicity: log10 of metallicity over Z_sun, shape (N,).
+            log_metallicity: log10 of the stars' metallicity over Z_sun, shape (N,).
             log_u: log10 of the ionisation parameter, shape (N,).
+            gas_metallicity: log10 of the gas' metallicity over Z_sun, shape (N,); by default that
+                of the stars.
         """
 
-        photons = torch.einsum("na,zat->nzt", weights, self.photons.to(weights.dtype))
+        # Photons come from the young cells alone.
+        cells = int((self.photons[0].sum(1) > 0).sum())
+        photons = self.photons[:, :cells].to(weights.dtype)
+        photons = torch.einsum("na,zat->nzt", weights[:, :cells], photons)
         by_z = metallicity_weights(log_metallicity, self.metallicity).to(weights.dtype)
         by_u = linear_weights(log_u.double(), self.log_u).to(weights.dtype)
-        return torch.einsum("nzt,nz,nu->nzut", photons, by_z, by_u)
+        if gas_metallicity is None:
+            by_gas = photons * by_z[..., None]
+        else:
+            by_gas = metallicity_weights(gas_metallicity, self.metallicity).to(weights.dtype)
+            by_gas = by_gas[..., None] * (photons * by_z[..., None]).sum(1, keepdim=True)
+        return by_gas[:, :, None] * by_u[:, None, :, None]
 
     def lines(self, absorbed: Tensor) -> Tensor:
         """Luminosities of the lines in L_sun, shape (N, L), from what `absorbed` returns."""
@@ -145,6 +161,7 @@ def place_lines(
     line_wavelength: Tensor,
     luminosity: Tensor,
     dispersion: Tensor,
+    velocity: Tensor | None = None,
 ) -> Tensor:
     """Adds Gaussian lines, integrated over the pixels, so that their flux is conserved.
 
@@ -154,6 +171,8 @@ def place_lines(
         line_wavelength: Vacuum wavelengths in Angstrom, within the grid, shape (L,).
         luminosity: L_sun, shape (N, L).
         dispersion: Standard deviations of the gas velocities in km/s, shape (N,).
+        velocity: Mean velocities of the gas in km/s, positive for redshift, shape (N,); None for
+            zero.
 
     Returns:
         A new tensor of the shape of `spectrum`. Lines are cut off at five standard deviations of
@@ -163,7 +182,8 @@ def place_lines(
     if not len(dispersion):
         return spectrum
     sigma = dispersion.clamp(min=1e-3)[:, None] / _C
-    reach = 5 * sigma.detach().max().item() / (math.log(10) * grid.step)
+    shift = torch.zeros_like(sigma) if velocity is None else velocity[:, None] / _C
+    reach = (5 * sigma + shift.abs()).detach().max().item() / (math.log(10) * grid.step)
     edges = torch.as_tensor(grid.edges)
     pieces = torch.zeros_like(spectrum)
     for index, centre in enumerate(line_wavelength.tolist()):
@@ -171,8 +191,27 @@ def place_lines(
         low, high = max(round(pixel - reach) - 1, 0), min(round(pixel + reach) + 2, grid.size)
         inside = edges[low : high + 1]
         # The offset is formed in float64: it is a small difference of wavelengths.
-        offset = (inside / centre - 1).to(spectrum.dtype)
+        offset = (inside / centre - 1).to(spectrum.dtype) - shift
         cumulative = torch.erf(offset / (math.sqrt(2) * sigma)) / 2
         profile = cumulative.diff(dim=1) / inside.diff().to(spectrum.dtype)
         pieces[:, low:high] = pieces[:, low:high] + luminosity[:, index, None] * profile
     return spectrum + pieces
+
+
+def shares_of_pixels(grid: WavelengthGrid, line_wavelength: Tensor) -> Tensor:
+    """What lines of no width and a luminosity of one add to the pixels of a coarse grid.
+
+    The two nearest pixels share a line so that its mean wavelength is kept.
+
+    Args:
+        grid: A log10 grid.
+        line_wavelength: Vacuum wavelengths in Angstrom, within the grid, shape (L,).
+
+    Returns:
+        1/Angstrom, shape (L, grid.size), float32.
+    """
+
+    pixel = (torch.log10(line_wavelength.double()) - grid.start) / grid.step
+    shares = (1 - (pixel[:, None] - torch.arange(grid.size)).abs()).clamp(min=0)
+    shares = shares / shares.sum(1, keepdim=True)
+    return (shares / torch.as_tensor(np.diff(grid.edges))).float()

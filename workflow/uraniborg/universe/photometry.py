@@ -8,7 +8,15 @@ from sedpy.observate import Filter
 
 from uraniborg.errors import UserError
 
-__all__ = ["UGRIZJHK_W1", "FilterCurve", "ab_magnitude", "band_mean", "read_filter"]
+__all__ = [
+    "AB_ZERO",
+    "SPEED_OF_LIGHT",
+    "UGRIZJHK_W1",
+    "FilterCurve",
+    "ab_magnitude",
+    "band_mean",
+    "read_filter",
+]
 
 UGRIZJHK_W1 = {
     **{band: f"sdss_{band}0" for band in "ugriz"},
@@ -19,8 +27,11 @@ UGRIZJHK_W1 = {
 }
 """Names in astro-sedpy of the filters of SDSS, 2MASS and WISE."""
 
-# AB zero point: 3631 Jy, in erg/s/cm2/Hz, and the speed of light in Angstrom/s.
-_AB_ZERO, _C = 3.631e-20, 2.99792458e18
+AB_ZERO = 3.631e-20
+"""Flux density of AB magnitude 0, 3631 Jy, in erg/s/cm2/Hz."""
+
+SPEED_OF_LIGHT = 2.99792458e18
+"""In Angstrom/s."""
 
 
 class FilterCurve(NamedTuple):
@@ -86,5 +97,8 @@ def ab_magnitude(mean: np.ndarray, filters: Sequence[FilterCurve]) -> np.ndarray
     """
 
     # A source of constant flux per frequency has f_lambda = f_nu c / lambda^2.
-    zero = [_AB_ZERO * _C * np.trapezoid(t / w, w) / np.trapezoid(t * w, w) for w, t in filters]
+    zero = [
+        AB_ZERO * SPEED_OF_LIGHT * np.trapezoid(t / w, w) / np.trapezoid(t * w, w)
+        for w, t in filters
+    ]
     return -2.5 * np.log10(mean / np.array(zero))

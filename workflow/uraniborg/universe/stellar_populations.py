@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uraniborg.grids import WavelengthGrid
-from uraniborg.universe.pixels import pixel_means
+from uraniborg.universe.pixels import on_grid
 from uraniborg.universe.ssp_grid import age_edges, overlaps, read_grid
 
 __all__ = ["BIRTH_CLOUD_AGE", "StellarPopulations", "linear_weights", "metallicity_weights"]
@@ -63,7 +63,7 @@ class StellarPopulations:
             ValueError: The grid reaches beyond the wavelengths.
         """
 
-        basis = pixel_means(self.wavelength.numpy(), self.basis.numpy(), grid.edges)
+        basis = on_grid(self.wavelength.numpy(), self.basis.numpy(), grid)
         return replace(
             self,
             wavelength=torch.as_tensor(grid.wavelength),
@@ -95,6 +95,20 @@ class StellarPopulations:
         # Few numbers per galaxy up to the last product: it is the only one of N x M.
         amplitude = self._mix(self.coefficients, weights, log_metallicity)
         return amplitude @ self.basis.to(weights.dtype)
+
+    def young_and_old(self, weights: Tensor, log_metallicity: Tensor) -> tuple[Tensor, Tensor]:
+        """Luminosity densities of the stars within birth clouds and of all others, each (N, M).
+
+        Arguments of `luminosity`.
+        """
+
+        # Few of the age cells are young.
+        cells = int((self.young_fraction > 0).sum())
+        young = weights[:, :cells] * self.young_fraction[:cells]
+        mixed = self._mix(self.coefficients, weights, log_metallicity)
+        young = self._mix(self.coefficients[:, :cells], young, log_metallicity)
+        both = torch.cat([young, mixed - young]) @ self.basis.to(weights.dtype)
+        return both.split(len(weights))
 
     def remaining_mass(self, weights: Tensor, log_metallicity: Tensor) -> Tensor:
         """Mass in living stars in M_sun, shape (N,); arguments of `luminosity`."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from uraniborg.grids import WavelengthGrid
 from uraniborg.instruments.resampling import coverage, resample
+from uraniborg.instruments.wavelengths import GRIDS, source_grid
 
 SDSS = WavelengthGrid("log10", 3.578, 1e-4, 3921)
 
@@ -49,6 +50,37 @@ def test_flux_is_conserved(z, step, start, target, seed):
     after = (output[0].double().numpy() * np.diff(target.edges)).sum()
     assert output.dtype == torch.float32
     assert after == pytest.approx(before, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("z", [0.0, 0.1, 0.377, 0.8, 1.5])
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_instrument_conserves_energy(name, z, dtype):
+    """Of whole spectra and of single lines: the integral over wavelength, to 1e-6 and better."""
+
+    target = GRIDS[name]
+    source = source_grid(target, 1.5)
+    observed = source.wavelength * (1 + z)
+    inside = (observed > target.edges[5]) & (observed < target.edges[-6])
+    spectra = torch.rand(2, source.size, generator=torch.Generator().manual_seed(0)).to(dtype)
+    pixels = np.flatnonzero(inside)[:: inside.sum() // 20]
+    lines = torch.nn.functional.one_hot(torch.as_tensor(pixels), source.size).to(dtype)
+    flux = torch.cat([spectra * torch.as_tensor(inside), lines])
+    output = resample(flux, source, target, torch.full((len(flux),), z))
+
+    before = flux.double().numpy() @ np.diff(source.edges) * (1 + float(torch.tensor(z)))
+    after = output.double().numpy() @ np.diff(target.edges)
+    np.testing.assert_allclose(after, before, rtol=2e-7 if dtype == torch.float32 else 1e-9)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_source_grids_reach_beyond_the_observed_range(name):
+    source = source_grid(GRIDS[name], 0.4, -0.01)
+    z = torch.tensor([-0.01, 0.0, 0.4])
+    assert coverage(source, GRIDS[name], z).all()
+    widest = GRIDS[name].edges[-1] - GRIDS[name].edges[-2]
+    inside = source.wavelength < GRIDS[name].wavelength[-1]
+    assert np.diff(source.wavelength)[inside[1:]].max() < 0.75 * widest
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -10,7 +10,7 @@ import torch
 from uraniborg.errors import UserError
 from uraniborg.instruments.noise import write_noise
 from uraniborg.instruments.spectrograph import spectrograph
-from uraniborg.instruments.wavelengths import observed_grid
+from uraniborg.instruments.wavelengths import GRIDS, observed_grid, source_grid
 
 COUNT = 192
 
@@ -184,6 +184,98 @@ def test_the_view_is_differentiable(sdss):
     inner = flux.grad[0, 500:-500]
     # Every input pixel is one observed pixel wide and is seen once.
     torch.testing.assert_close(inner, torch.ones_like(inner), rtol=1e-2, atol=0)
+
+
+@pytest.fixture(scope="module", params=GRIDS)
+def instrument(request):
+    return spectrograph(request.param)
+
+
+def test_observing_is_viewing_and_exposing(instrument):
+    source = source_grid(instrument.grid, 0.2)
+    flux, z = torch.rand(4, source.size), torch.tensor([0.0, 0.05, 0.1, 0.2])
+    clean, covered = instrument.view(flux, source, z), instrument.covered(source, z)
+    assert covered.all()
+    observed = instrument.observe(flux, source, z, seeded())
+    for one, other in zip(observed, instrument.expose(clean, covered, seeded()), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_components_of_different_redshift_are_added_before_the_noise(instrument):
+    """A blend whose terms have grids of their own; missing pixels of either are missing."""
+
+    perfect = dataclasses.replace(instrument, calibration=(0.0,))
+    grids = source_grid(instrument.grid, 0.3), source_grid(instrument.grid, 0.0, -0.001)
+    redshifts = torch.full((3,), 0.45), torch.zeros(3)
+    views, covers = [], []
+    for level, (grid, z) in enumerate(zip(grids, redshifts, strict=True), start=1):
+        views.append(perfect.view(torch.full((3, grid.size), float(level)), grid, z))
+        covers.append(perfect.covered(grid, z))
+    covered = covers[0] & covers[1]
+    assert covers[1].all()
+    assert not covered.all()
+    flux, ivar, truth = perfect.expose(sum(views), covered, seeded())
+    torch.testing.assert_close(truth[covered], torch.full_like(truth[covered], 3.0))
+    assert not ivar[~covered].any()
+    assert not flux[~covered].any()
+
+
+@pytest.mark.parametrize("level", [0, 10])
+def test_calibrated_errors_of_all_instruments(instrument, level):
+    calibrated = dataclasses.replace(instrument, errors="calibrated")
+    clean = torch.full((128, instrument.grid.size), float(level))
+    observation = calibrated.expose(clean, torch.full(clean.shape, True), seeded())
+    assert chi(observation).std().item() == pytest.approx(1, abs=0.05)
+    assert 0.9 < (observation.ivar > 0).float().mean() <= 1
+
+
+@pytest.mark.parametrize("wavelength", [4000.0, 5000.0, 7000.0, 9000.0])
+def test_unresolved_lines_are_as_wide_as_the_table_says(instrument, wavelength):
+    grid, source = instrument.grid, source_grid(instrument.grid, 0.0)
+    # Neighbouring lines, at all places within a pixel.
+    pixels = np.abs(source.wavelength - wavelength).argmin() + np.arange(41)
+    flux = torch.nn.functional.one_hot(torch.as_tensor(pixels), source.size).double()
+    seen = instrument.view(flux, source, torch.zeros(41, dtype=torch.float64)).numpy()
+    index = np.arange(grid.size)
+    place = np.interp(source.wavelength[pixels], grid.wavelength, index)
+    width = np.sqrt((seen * (index - place[:, None]) ** 2).sum() / seen.sum())
+    stated = instrument.lsf[np.abs(grid.wavelength - wavelength).argmin()].item()
+    # Places are those of the middle of the source's pixels, whose own width is small.
+    assert stated * 0.97 < width < stated * 1.04
+
+
+def test_resolving_powers_are_those_of_the_instruments():
+    """Within the published ranges, or 15% of them where the pipeline's widths are larger."""
+
+    published = {
+        # Smee et al. 2013: ends of the blue and the red camera.
+        "boss": [(3700, 1560, 1560), (5900, 2270, 2270), (9000, 2650, 2650)],
+        # DESI Collaboration 2016 (arXiv:1611.00037): 2000 to 5500 from end to end.
+        "desi": [(3600, 2000, 3200), (5500, 2000, 4100), (7400, 3200, 5100), (9800, 4100, 5500)],
+    }
+    for name, ranges in published.items():
+        instrument = spectrograph(name)
+        grid = instrument.grid
+        fwhm = 2.3548 * instrument.lsf.numpy() * np.diff(grid.edges)
+        for wavelength, low, high in ranges:
+            pixel = np.abs(grid.wavelength - wavelength).argmin()
+            assert 0.84 * low < wavelength / fwhm[pixel] < 1.05 * high
+
+
+def test_arms_of_desi_are_merged():
+    desi = spectrograph("desi")
+    covered = torch.full((4, desi.grid.size), True)
+    observation = desi.expose(torch.ones(4, desi.grid.size), covered, seeded())
+    # No end differs, and the overlaps have data of both arms.
+    assert (observation.ivar[:, [0, -1]] > 0).float().mean() > 0.7
+    wavelength, sigma = desi.grid.wavelength, desi.noise.curves["sigma"].to_numpy()
+
+    def typical(low, high):
+        return np.median(sigma[(wavelength > low) & (wavelength < high)])
+
+    assert typical(5765, 5795) < typical(5735, 5755)
+    assert spectrograph("sdss").fibre_diameter == 3
+    assert desi.fibre_diameter == 1.5
 
 
 def test_the_noise_table_is_read_when_needed(tmp_path):

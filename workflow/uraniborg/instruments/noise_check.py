@@ -7,11 +7,18 @@ import pandas as pd
 import pyarrow as pa
 import torch
 
-from uraniborg.grids import WavelengthGrid
+from uraniborg.instruments.noise_fit_targets import TargetSpectra, detrended, smooth_flux
 from uraniborg.instruments.spectrograph import Spectrograph
 from uraniborg.tables import Column
 
-__all__ = ["CHECK_COLUMNS", "compare_noise", "noise_statistics", "observe_empty_sky", "summary"]
+__all__ = [
+    "CHECK_COLUMNS",
+    "compare_noise",
+    "compare_targets",
+    "noise_statistics",
+    "observe_empty_sky",
+    "summary",
+]
 
 CHECK_COLUMNS = (
     Column("region", pa.string(), "", "Third of the grid: blue, green or red; or all"),
@@ -31,12 +38,9 @@ def observe_empty_sky(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Flux and ivar of fibres that no object's light enters, each of shape (count, grid.size)."""
 
-    grid = instrument.grid
-    # A source that reaches beyond the ends, so that all observed pixels are covered.
-    source = WavelengthGrid("log10", grid.start - 20e-4, 1e-4, grid.size + 40)
     generator = torch.Generator().manual_seed(seed)
-    dark = torch.zeros(count, source.size)
-    flux, ivar, _ = instrument.observe(dark, source, torch.zeros(count), generator)
+    dark = torch.zeros(count, instrument.grid.size)
+    flux, ivar, _ = instrument.expose(dark, torch.full(dark.shape, True), generator)
     return flux.numpy(), ivar.numpy()
 
 
@@ -103,6 +107,50 @@ def compare_noise(
         for name, value in observed.items():
             rows.append((region, lines, name, value, errors[name], modelled[name]))
     return pd.DataFrame(rows, columns=[column.name for column in CHECK_COLUMNS])
+
+
+def compare_targets(
+    instrument: Spectrograph, real: TargetSpectra, copies: int, seed: int, bootstraps: int = 100
+) -> pd.DataFrame:
+    """Noise of real targets and of simulated ones that have the same smooth spectra.
+
+    Of both, what is left after a running median is taken for noise where the targets are quiet. The
+    depth of an exposure is divided out of the real errors, so that `sigma` compares how they depend
+    on wavelength and flux.
+
+    Args:
+        instrument: Simulates the targets.
+        real: Targets.
+        copies: How often to simulate each.
+        seed: Of the simulation and of the bootstrap over real targets.
+        bootstraps: Number of the bootstrap's samples.
+
+    Returns:
+        Columns `CHECK_COLUMNS`.
+    """
+
+    curves = instrument.noise.curves
+    good = (real.ivar > 0) & np.isfinite(real.flux)
+    smooth = np.array([smooth_flux(row) for row in np.where(good, real.flux, np.nan)]).clip(0)
+    expected = curves["sigma"].to_numpy() ** 2 + curves["photon"].to_numpy() * smooth
+    reported = np.where(good, real.ivar, np.nan) ** -1 - (real.floor[:, None] * smooth) ** 2
+    depth = np.nanmedian(expected / reported, axis=1, keepdims=True)
+
+    flux = torch.as_tensor(np.repeat(smooth, copies, axis=0), dtype=torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    observation = instrument.expose(flux, torch.full(flux.shape, True), generator)
+    quiet, observed = (np.repeat(mask, copies, axis=0) for mask in (real.quiet, good))
+    # What the survey masks is taken from the simulation, too.
+    ivar = np.where(observed, observation.ivar.numpy(), 0)
+    simulated = detrended(observation.flux.numpy(), ivar, quiet), ivar
+    rest = detrended(real.flux, real.ivar, real.quiet) * np.sqrt(depth), real.ivar / depth
+    on_line = curves["family"].to_numpy() >= 0
+    return compare_noise(
+        *((flux, np.where(np.isfinite(flux), ivar, 0)) for flux, ivar in (rest, simulated)),
+        on_line,
+        seed,
+        bootstraps,
+    )
 
 
 def _regions(on_line: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -45,6 +45,7 @@ class Spectrograph:
         noise_table: File of its noise and line-spread function, read when first needed.
         calibration: Standard deviations of the coefficients, by Legendre order from zero, of the
             natural logarithm of the flux-calibration error.
+        fibre_diameter: Diameter of a fibre on the sky in arcseconds.
         errors: `reported` gives the pipeline's inverse variances with their faults; `calibrated`
             gives the variance of the noise that was added.
 
@@ -57,6 +58,7 @@ class Spectrograph:
     grid: WavelengthGrid
     noise_table: Path
     calibration: tuple[float, ...]
+    fibre_diameter: float
     errors: Literal["reported", "calibrated"] = "reported"
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class Spectrograph:
     def observe(
         self, flux: Tensor, rest_grid: WavelengthGrid, z: Tensor, generator: Generator
     ) -> Observation:
-        """Observes spectra, on the CPU.
+        """Observes spectra, on the CPU: `view`, then `expose`.
 
         Args:
             flux: Observed-frame flux density in 1e-17 erg s-1 cm-2 Angstrom-1, shape
@@ -104,12 +106,39 @@ class Spectrograph:
             generator: Source of all randomness; its state decides the result to the last bit.
         """
 
-        clean = self.view(flux, rest_grid, z).float()
-        truth = clean * self._calibration_error(len(clean), generator)
+        clean = self.view(flux, rest_grid, z)
+        return self.expose(clean, self.covered(rest_grid, z), generator)
+
+    def covered(self, rest_grid: WavelengthGrid, z: Tensor) -> Tensor:
+        """Pixels of `view` that owe nothing to wavelengths not given, within the kernel's reach.
+
+        Args:
+            rest_grid: Rest-frame grid.
+            z: Redshifts, shape (N,).
+
+        Returns:
+            Shape (N, grid.size), bool. Those of a sum of views are the ones that all terms cover.
+        """
+
+        missing = (~coverage(rest_grid, self.grid, z)).float()[:, None]
+        reach = len(self._kernels)
+        return torch.nn.functional.max_pool1d(missing, reach, 1, reach // 2)[:, 0] == 0
+
+    def expose(self, clean: Tensor, covered: Tensor, generator: Generator) -> Observation:
+        """Adds what exposure and pipeline do: calibration error, noise, ends and bad pixels.
+
+        Args:
+            clean: Noiseless flux density in observed pixels, shape (N, grid.size), from `view` or
+                a sum of views.
+            covered: Pixels where it is known, shape (N, grid.size), from `covered`.
+            generator: Source of all randomness; its state decides the result to the last bit.
+        """
+
+        truth = clean.float() * self._calibration_error(len(clean), generator)
         added, reported, calibrated = self._noise(truth, generator)
         variance = reported if self.errors == "reported" else calibrated
 
-        covered = self._covered(rest_grid, z) & self._extent(len(clean), generator)
+        covered = covered & self._extent(len(clean), generator)
         good = covered & ~self._bad_pixels(len(clean), generator)
         flux = torch.where(covered, truth + added, 0)
         return Observation(flux, torch.where(good, 1 / variance, 0), truth)
@@ -142,13 +171,6 @@ class Spectrograph:
         legendre = np.polynomial.legendre.legvander(self._x.numpy(), len(self.calibration) - 1)
         shapes = torch.as_tensor(legendre.T * np.array(self.calibration)[:, None])
         return torch.exp(coefficients @ shapes.float())
-
-    def _covered(self, rest_grid: WavelengthGrid, z: Tensor) -> Tensor:
-        """Pixels that owe nothing, within the reach of the kernel, to wavelengths not given."""
-
-        missing = (~coverage(rest_grid, self.grid, z)).float()[:, None]
-        reach = len(self._kernels)
-        return torch.nn.functional.max_pool1d(missing, reach, 1, reach // 2)[:, 0] == 0
 
     def _extent(self, count: int, generator: Generator) -> Tensor:
         """Pixels between each spectrum's own ends, which differ by plate and fibre."""
@@ -207,9 +229,15 @@ def spectrograph(
 ) -> Spectrograph:
     """A spectrograph by its name.
 
-    `sdss` stands for the spectrographs of SDSS-I/II. Its flux-calibration errors amount to 4% in r
-    and in g - r and 3% in r - i, as synthetic magnitudes scatter about photometric ones
-    (Adelman-McCarthy et al. 2008, ApJS 175, 297).
+    `sdss` stands for the spectrographs of SDSS-I/II with fibres of 3 arcsec, `boss` for those of
+    SDSS-III/IV with fibres of 2 arcsec (Smee et al. 2013, AJ 146, 32), and `desi` for those of
+    DESI, whose three arms are merged by inverse variance, with fibres of 1.5 arcsec (DESI
+    Collaboration 2022, AJ 164, 207), after a nominal exposure of the bright programme.
+
+    Flux-calibration errors of `sdss` amount to 4% in r and in g - r and 3% in r - i, as synthetic
+    magnitudes scatter about photometric ones (Adelman-McCarthy et al. 2008, ApJS 175, 297). Those
+    of `boss` are assumed to be half as large again, because its smaller fibres lose more light to
+    guiding and atmospheric refraction, and those of `desi` to be as large as those of `sdss`.
 
     Args:
         name: One of `uraniborg.instruments.wavelengths.GRIDS`.
@@ -222,8 +250,14 @@ def spectrograph(
 
     grid = observed_grid(name)
     table = Path(noise_table or _RESOURCES / f"{name}_noise.parquet")
-    return Spectrograph(name, grid, table, _CALIBRATION[name], errors)
+    return Spectrograph(name, grid, table, _CALIBRATION[name], _FIBRES[name], errors)
 
 
 # By Legendre order, chosen to give the errors quoted in `spectrograph`.
-_CALIBRATION = {"sdss": (0.04, 0.06, 0.04)}
+_CALIBRATION = {
+    "sdss": (0.04, 0.06, 0.04),
+    "boss": (0.06, 0.09, 0.06),
+    "desi": (0.04, 0.06, 0.04),
+}
+# Arcseconds.
+_FIBRES = {"sdss": 3.0, "boss": 2.0, "desi": 1.5}

@@ -61,7 +61,21 @@ def test_a_simulated_survey_says_so(load):
     survey = load({**keys, "simulate": {"objects": 5, "universe": {"z_max": 0.4}}})
     assert (survey.source, survey.data) == ("simulate", "simulated")
     assert (survey.objects, survey.seed, survey.reader) == (5, 0, "")
-    assert survey.universe == {"z_max": 0.4}
+    assert survey.universe["z_max"] == 0.4
+    assert survey.universe["hyperparameters"] == "fitted"
+
+
+def test_the_instrument_has_to_fit_the_kind(load):
+    keys = {**FILES, "kind": "photometry", "instrument": "sdss+wise"}
+    files = {**FILES["files"], "reader": "catalogue"}
+    keys |= {"files": files, "catalogue": {"bands": {"sdss_u": {"flux": "u", "ivar": "i"}}}}
+    assert load(keys).kind == "photometry"
+    with pytest.raises(UserError, match="sdss_wise"):
+        load({**keys, "instrument": "sdss_wise"})
+    with pytest.raises(UserError, match="wise"):
+        load({**FILES, "instrument": "wise"})
+    with pytest.raises(UserError, match="reader"):
+        load({**keys, "files": {**FILES["files"], "reader": "sdss"}})
 
 
 def test_changes_replace_single_keys(load):
@@ -108,7 +122,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
 
 def test_the_schema_knows_every_reader(root):
     schema = yaml.safe_load((root / "workflow/schemas/survey.schema.yaml").read_text())
-    assert set(schema["$defs"]["reader"]["enum"]) == set(READERS)
+    assert set(schema["$defs"]["reader"]["enum"]) == {*READERS, "catalogue"}
 
 
 HEADER = "name\turl\tsha256\tbytes\tlicence\tcitation\n"

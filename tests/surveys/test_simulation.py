@@ -1,48 +1,70 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from uraniborg.errors import UserError
+from uraniborg.figures.contaminants import contaminants
 from uraniborg.instruments.spectrograph import spectrograph
-from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.simulation import objects_of, simulate
+from uraniborg.surveys.contaminant_examples import examples
+from uraniborg.surveys.population import galaxy_population, objects_of
+from uraniborg.surveys.registry import load_surveys
+from uraniborg.surveys.simulation import Resources, SpectroscopicSky, simulate
 from uraniborg.tables import Spectra, read_table
 
-SURVEY = Survey(
-    name="toy",
-    description="",
-    kind="spectra",
-    instrument="sdss",
-    source="simulate",
-    shards=2,
-    objects=600,
-    seed=3,
-    universe={"z_max": 0.3},
-)
+
+@pytest.fixture(scope="module")
+def survey(root):
+    sdss = load_surveys(root / "config/surveys")["sdss_simulated"]
+    universe = {**sdss.universe, "z_max": 0.3, "hyperparameters": "published"}
+    return dataclasses.replace(
+        sdss, name="toy", shards=2, objects=600, seed=3, universe=universe, selection={}
+    )
+
+
+def resources(root):
+    folder = root / "resources"
+    return Resources(
+        folder / "ssp_grid.safetensors",
+        folder / "galaxy_population.json",
+        folder / "star_basis.safetensors",
+        folder / "quasar_lines.parquet",
+    )
 
 
 def run(root, folder, survey, shard=0):
     paths = [folder / f"{survey.name}{shard}.{kind}" for kind in ("arrow", "truth", "parquet")]
-    instrument = spectrograph("sdss", root / "resources/sdss_noise.parquet", survey.errors)
-    simulate(survey, shard, root / "resources/ssp_grid.safetensors", instrument, *paths)
+    instrument = spectrograph(survey.instrument, errors=survey.errors)
+    simulate(survey, shard, resources(root), instrument, *paths)
     return Spectra(paths[0]), Spectra(paths[1]), read_table(paths[2])
 
 
 @pytest.fixture(scope="module")
-def whole(root, tmp_path_factory):
-    survey = dataclasses.replace(SURVEY, shards=1)
-    return run(root, tmp_path_factory.mktemp("whole"), survey)
+def whole(root, survey, tmp_path_factory):
+    return run(root, tmp_path_factory.mktemp("whole"), dataclasses.replace(survey, shards=1))
 
 
-def test_objects_do_not_depend_on_the_shards(root, tmp_path, whole):
-    spectra, truth, _ = whole
-    parts = [run(root, tmp_path, SURVEY, shard) for shard in range(2)]
-    ids = np.concatenate([part[0].column("object_id") for part in parts])
-    assert list(ids) == list(spectra.column("object_id"))
-    for whole_, index in ((spectra, 0), (truth, 1)):
-        rows = [part[index].vectors("flux", range(len(part[index]))) for part in parts]
+def test_objects_do_not_depend_on_the_shards(root, tmp_path, survey):
+    universe = {
+        **survey.universe,
+        "stars": 0.05,
+        "quasars": 0.05,
+        "contaminants": {"star_blend": 0.02, "irregular_lines": 0.03, "spike": 0.05},
+    }
+    survey = dataclasses.replace(survey, universe=universe)
+    whole = run(root, tmp_path, dataclasses.replace(survey, shards=1, name="whole"))
+    parts = [run(root, tmp_path, survey, shard) for shard in range(2)]
+    for index, name in ((0, "flux"), (0, "ivar"), (1, "flux"), (1, "anomaly_flux")):
+        rows = [part[index].vectors(name, range(len(part[index]))) for part in parts]
         np.testing.assert_array_equal(
-            np.concatenate(rows), whole_.vectors("flux", range(len(whole_)))
+            np.concatenate(rows), whole[index].vectors(name, range(len(whole[index])))
+        )
+    for index in (0, 1):
+        scalars = pd.concat([part[index].scalars for part in parts], ignore_index=True)
+        expected = whole[index].scalars
+        pd.testing.assert_frame_equal(
+            scalars.drop(columns="object_id"), expected.drop(columns="object_id")
         )
 
 
@@ -70,8 +92,21 @@ def test_truth_rows_are_those_of_the_spectra(whole):
     np.testing.assert_allclose(fractions.sum(axis=1), 1)
 
 
-def test_what_the_selection_leaves_out_is_listed(root, tmp_path, whole):
-    survey = dataclasses.replace(SURVEY, shards=1, selection={"snr_min": 10.0})
+def test_a_survey_without_contaminants_says_so(whole):
+    truth = whole[1].scalars
+    assert set(truth["kind"]) == {"galaxy"}
+    assert set(truth["anomaly"]) == {"none"}
+    assert (truth["anomaly_significance"] == 0).all()
+    assert truth[["anomaly_strength", "anomaly_low", "anomaly_high"]].isna().all(axis=None)
+    assert (
+        not truth.drop(columns=["anomaly_strength", "anomaly_low", "anomaly_high"])
+        .isna()
+        .any(axis=None)
+    )
+
+
+def test_what_the_selection_leaves_out_is_listed(root, tmp_path, survey, whole):
+    survey = dataclasses.replace(survey, shards=1, selection={"snr_min": 10.0})
     spectra, truth, left_out = run(root, tmp_path, survey)
     assert len(spectra) + len(left_out) == 600
     assert spectra.column("snr").min() >= 10
@@ -84,9 +119,92 @@ def test_what_the_selection_leaves_out_is_listed(root, tmp_path, whole):
     )
 
 
+def test_stars_and_quasars_are_what_they_are_called(root, tmp_path, survey):
+    universe = {**survey.universe, "stars": 0.3, "quasars": 0.2}
+    survey = dataclasses.replace(survey, shards=1, universe=universe, objects=512)
+    spectra, truth, _ = run(root, tmp_path, survey)
+    true, seen = truth.scalars, spectra.scalars
+    names = {"GALAXY": "galaxy", "STAR": "star", "QSO": "quasar"}
+    assert list(seen["spectype"].map(names)) == list(true["kind"])
+    for kind, fraction in (("star", 0.3), ("quasar", 0.2)):
+        sigma = np.sqrt(512 * fraction * (1 - fraction))
+        assert abs((true["kind"] == kind).sum() - 512 * fraction) < 4 * sigma
+    star, quasar = true["kind"] == "star", true["kind"] == "quasar"
+    assert true["z"][star].abs().max() < 0.005
+    assert true["z"][quasar].between(0.3, 4).all()
+    assert (seen["z"] - true["z"]).abs().max() < 0.005
+    assert true["star_r_magnitude"][star].max() <= 17.75
+    assert true.loc[star, "star_temperature"].notna().all()
+    assert true.loc[~star, "star_temperature"].isna().all()
+    assert true.loc[quasar, "quasar_log_luminosity"].notna().all()
+    assert (
+        true.loc[star | quasar, ["stellar_mass", "quiescent", "log_sfr", "fraction_1"]]
+        .isna()
+        .all(axis=None)
+    )
+    assert true.loc[~star & ~quasar, ["stellar_mass", "log_sfr"]].notna().all(axis=None)
+    # Hot stars are blue, cool ones red.
+    flux = truth.vectors("flux", np.flatnonzero(star))
+    wavelength = truth.grid.wavelength
+    colour = flux[:, wavelength < 4500].mean(1) / flux[:, wavelength > 8500].mean(1)
+    temperature = true["star_temperature"][star].to_numpy()
+    assert np.corrcoef(np.log(temperature), np.log(colour))[0, 1] > 0.9
+
+
+def test_there_is_an_example_of_every_kind(root, tmp_path, survey, whole):
+    rates = {"arm_jump": 0.1, "star_blend": 0.1, "wrong_redshift": 0.1}
+    universe = {**survey.universe, "contaminants": rates}
+    survey = dataclasses.replace(survey, shards=1, universe=universe, objects=256)
+    spectra, truth, _ = run(root, tmp_path, survey)
+    table = examples(spectra, truth)
+    assert list(table["anomaly"].unique()) == ["star_blend", "wrong_redshift", "arm_jump"]
+    assert len(table) == 3 * truth.grid.size
+    changed = (table["noiseless"] != table["without"]).groupby(table["anomaly"]).mean()
+    assert changed["star_blend"] > 0.99
+    assert changed["wrong_redshift"] == 0
+    assert 0.3 < changed["arm_jump"] < 0.7
+    figure = contaminants(table)
+    assert [axes.texts[0].get_text() for axes in figure.axes if axes.get_visible()] == [
+        "star blend", "arm jump", "wrong redshift"
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="holds no contaminants"):
+        examples(*whole[:2])
+
+
+@pytest.mark.parametrize("name", ["boss_simulated", "desi_simulated"])
+def test_other_spectrographs_take_their_surveys(root, tmp_path, name):
+    survey = load_surveys(root / "config/surveys")[name]
+    universe = {**survey.universe, "stars": 0.05, "contaminants": {"spike": 0.1, "quasar": 0.05}}
+    survey = dataclasses.replace(survey, objects=256, universe=universe)
+    spectra, truth, _ = run(root, tmp_path, survey)
+    rows = np.arange(len(spectra))
+    flux, ivar = spectra.vectors("flux", rows), spectra.vectors("ivar", rows)
+    good = ivar > 0
+    chi2 = (ivar * (flux - truth.vectors("flux", rows)) ** 2).sum() / good.sum()
+    assert chi2 == pytest.approx(1, abs=0.03)
+    assert good.mean() > 0.9
+    assert len(spectra) > 200
+    assert 1 < np.median(spectra.column("snr")) < 20
+
+
+def test_stars_and_quasars_fit_into_the_survey(root, survey):
+    universe = {**survey.universe, "stars": 0.7, "quasars": 0.7}
+    with pytest.raises(UserError, match="more than all objects"):
+        SpectroscopicSky(
+            dataclasses.replace(survey, universe=universe), spectrograph("sdss"), resources(root)
+        )
+
+
+def test_photometry_is_of_galaxies_alone(root, survey):
+    universe = {**survey.universe, "contaminants": {"star": 0.1}}
+    survey = dataclasses.replace(survey, kind="photometry", universe=universe)
+    with pytest.raises(UserError, match="contaminants: simulated photometry is of galaxies"):
+        galaxy_population(survey, root / "resources/ssp_grid.safetensors", "")
+
+
 @pytest.mark.parametrize(("objects", "shards"), [(600, 1), (600, 2), (6000, 4), (10, 3), (257, 5)])
-def test_shards_cover_every_object_once(objects, shards):
-    survey = dataclasses.replace(SURVEY, objects=objects, shards=shards)
+def test_shards_cover_every_object_once(survey, objects, shards):
+    survey = dataclasses.replace(survey, objects=objects, shards=shards)
     parts = [objects_of(survey, shard) for shard in range(shards)]
     numbers = [i for start, stop in parts for i in range(start, stop)]
     assert numbers == list(range(objects))

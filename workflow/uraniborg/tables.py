@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from astropy.io.votable.exceptions import W50
 from astropy.io.votable.tree import VOTableFile
 from astropy.table import Column as AstropyColumn
 from astropy.table import Table
@@ -89,6 +90,7 @@ QUARANTINE_COLUMNS = (
 _VECTOR_COLUMNS = {
     "flux": (FLUX_UNIT, "Flux density"),
     "ivar": ("1e34 Angstrom2 s2 cm4 / erg2", "Inverse variance of the flux density, 0 if masked"),
+    "anomaly_flux": (FLUX_UNIT, "What an anomaly adds to the noiseless flux density"),
 }
 
 
@@ -170,8 +172,10 @@ def _astropy_metadata(columns: Sequence[Column]) -> dict[str, str]:
         )
     votable = io.BytesIO()
     with warnings.catch_warnings():
-        # A power of ten before a unit is not in the VOTable standard, but readers know it.
+        # A power of ten before a unit, nanomaggies and dex are not in the VOTable standard, but
+        # readers know them.
         warnings.simplefilter("ignore", UnitsWarning)
+        warnings.simplefilter("ignore", W50)
         VOTableFile.from_table(header).to_xml(votable)
     return {
         "table_meta_yaml": "\n".join(get_yaml_from_table(header)),

@@ -1,20 +1,20 @@
-"""Simulates one shard of a survey: galaxies of the universe through its spectrograph."""
+"""Simulates one shard of a survey: objects of the universe through its spectrograph."""
 
 import torch
 
 from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.jobs import job
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.simulation import simulate
+from uraniborg.surveys.simulation import Resources, simulate
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
-    survey = Survey(**snakemake.params.survey)
+    survey, inputs = Survey(**snakemake.params.survey), snakemake.input
     simulate(
         survey,
         int(snakemake.wildcards.shard),
-        snakemake.input.ssp_grid,
-        spectrograph(survey.instrument, snakemake.input.noise, survey.errors),
+        Resources(inputs.ssp_grid, inputs.hyperparameters, inputs.star_basis, inputs.quasar_lines),
+        spectrograph(survey.instrument, inputs.noise, survey.errors),
         snakemake.output.spectra,
         snakemake.output.truth,
         snakemake.output.quarantine,

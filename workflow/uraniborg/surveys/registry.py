@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from uraniborg.errors import UserError
+from uraniborg.instruments.bands import bands_of
 from uraniborg.instruments.wavelengths import observed_grid
 from uraniborg.settings import read_yaml, validate
 
@@ -28,8 +29,8 @@ class Survey:
         name: Its name, which is the file's.
         description: What it is.
         kind: What its objects are measured as.
-        instrument: Name of a spectrograph.
-        shards: Number of files its spectra are stored in.
+        instrument: Name of a spectrograph, or of photometers.
+        shards: Number of files its data are stored in.
         source: Where the data come from.
         objects: Number of simulated objects, 0 for real data.
         seed: Seed of the simulation.
@@ -39,6 +40,8 @@ class Survey:
         archives: Names of downloads.
         patterns: Patterns of the user's files.
         reader: Format of real data, empty for simulated.
+        catalogue: What the columns of a catalogue mean, see
+            `uraniborg.surveys.readers.catalogue.Layout`.
         normalisation: How spectra are scaled, see `uraniborg.surveys.preparation`.
         selection: Cuts, see `uraniborg.surveys.selection`.
         citation: What to cite.
@@ -47,7 +50,7 @@ class Survey:
 
     name: str
     description: str
-    kind: Literal["spectra"]
+    kind: Literal["spectra", "photometry"]
     instrument: str
     source: Literal["simulate", "archive", "files"]
     shards: int = 1
@@ -58,6 +61,7 @@ class Survey:
     archives: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     reader: str = ""
+    catalogue: Mapping[str, Any] = field(default_factory=dict)
     normalisation: Literal["restframe", "none"] = "restframe"
     selection: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
@@ -164,9 +168,19 @@ def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
         for key, value in keys.pop(source).items()
     }
     try:
-        observed_grid(keys["instrument"])
+        if keys["kind"] == "spectra":
+            observed_grid(keys["instrument"])
+        else:
+            bands_of(keys["instrument"])
     except UserError as error:
         raise UserError(f"{label}: instrument: {error}") from error
+    if section.get("reader") and (section["reader"] == "catalogue") != (
+        keys["kind"] == "photometry"
+    ):
+        raise UserError(
+            f"{label}: reader: {section['reader']!r} does not read {keys['kind']}; surveys of "
+            "photometry, and only these, have the reader 'catalogue'."
+        )
     selection = keys["selection"]
     if selection.get("z_min", -1) > selection.get("z_max", float("inf")):
         raise UserError(f"{label}: selection: z_min is larger than z_max; exchange them.")

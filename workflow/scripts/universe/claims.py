@@ -11,8 +11,8 @@ with job(snakemake):
     measured = {}
     for path in map(Path, snakemake.input):
         summary = json.loads(path.read_text())
-        # The noise of every instrument has the same quantities.
-        prefix = f"{path.stem}_" if path.stem.endswith("_noise") else ""
+        # The noise of every instrument and every catalogue have the same quantities.
+        prefix = f"{path.stem}_" if path.parent.name in ("noise_check", "sky") else ""
         n = summary.pop("n")
         measured |= {f"{prefix}{name}": {"value": v, "n": n} for name, v in summary.items()}
     params = snakemake.params

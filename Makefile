@@ -28,7 +28,7 @@ help:
 	@echo "make setup    the virtual environment $(VENV) alone"
 	@echo "make report   results/report.html from the results that are there"
 	@echo "make test     set up, check style, run all tests"
-	@echo "make docs     write config/README.md from the schemas"
+	@echo "make docs     write config/README.md and the tables of docs/universe.md"
 	@echo "make format   put code into the project's style"
 	@echo "make unlock   after a crash of the machine, before the next run"
 	@echo "CORES=2       cores to use (all)"
@@ -75,6 +75,7 @@ lint: setup
 docs: setup
 	@$(BIN)/python -c 'from uraniborg.settings import manual; print(manual("workflow/schemas"), end="")' \
 	    > config/README.md
+	@$(BIN)/python -c 'from uraniborg.universe_manual import update; update("docs/universe.md")'
 
 format: setup
 	@$(BIN)/ruff check --fix

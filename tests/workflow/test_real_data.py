@@ -53,6 +53,10 @@ def test_claims_on_real_data_are_evaluated(real):
     assert claims.loc["real_reduced_chi2", "verdict"] == "reported"
     assert claims.loc["sdss_noise_sigma_ratio", "verdict"] == "met"
     assert claims.loc["sdss_noise_std_ratio", "verdict"] == "met"
+    universe = claims[claims["analysis"] == "universe"]
+    assert (universe["verdict"] != "not evaluated").all()
+    controls = universe[universe.index.str.endswith("_control")]
+    assert set(controls["verdict"]) == {"met"}
     path = real.folder / "results/spender/sdss/objects.parquet"
     assert read_metadata(path)["data"] == "real"
 

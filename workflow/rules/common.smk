@@ -90,6 +90,11 @@ def data_files(*patterns):
     ]
 
 
+def data_file(pattern):
+    """The file of the user that matches a pattern, the first if there are several."""
+    return data_files(pattern)[0]
+
+
 @cache
 def data_version(patterns):
     """A digest of names, sizes and dates of the user's files, so that new ones are read."""
@@ -112,3 +117,8 @@ def shards(survey, kind="spectra", suffix="arrow"):
 def truth(survey):
     """The noiseless shards of a simulated survey, none for a real one."""
     return shards(survey, "truth") if SURVEYS[survey].source == "simulate" else []
+
+
+def real(*products):
+    """The products if the configuration says that the real data are there, else none."""
+    return list(products) if config["universe"]["real_data"] else []

@@ -7,6 +7,8 @@ REQUIRED INPUTS:
 OUTPUTS:
     results/surveys/{survey}/spectra/{shard}.arrow          spectra, memory-mapped
     results/surveys/{survey}/truth/{shard}.arrow            noiseless, simulated surveys only
+    results/surveys/{survey}/photometry/{shard}.parquet     fluxes in bands, surveys of photometry
+    results/surveys/{survey}/photometry_truth/{shard}.parquet   simulated ones only
     results/surveys/{survey}/catalogue.parquet              one row per object
     results/surveys/{survey}/quarantine.parquet             what was left out, and why
 """
@@ -14,8 +16,16 @@ OUTPUTS:
 from uraniborg.surveys.registry import load_archives
 
 ARCHIVES = load_archives(resource("archives.tsv"))
-SIMULATED = [name for name, survey in SURVEYS.items() if survey.source == "simulate"]
-REAL = [name for name in SURVEYS if name not in SIMULATED]
+# Names of surveys by what they measure and whether they are simulated or real.
+BY_KIND = {
+    (kind, data): [
+        name
+        for name, survey in SURVEYS.items()
+        if (survey.kind, survey.data) == (kind, data)
+    ]
+    for kind in ("spectra", "photometry")
+    for data in ("simulated", "real")
+}
 
 
 rule download:
@@ -51,6 +61,9 @@ rule simulate_spectra:
     """Simulates one shard: galaxies of the universe through the survey's spectrograph."""
     input:
         ssp_grid=SSP_GRID,
+        hyperparameters=resource("galaxy_population.json"),
+        star_basis=resource("star_basis.safetensors"),
+        quasar_lines=resource("quasar_lines.parquet"),
         noise=lambda wildcards: resource(
             f"{SURVEYS[wildcards.survey].instrument}_noise.parquet"
         ),
@@ -63,7 +76,7 @@ rule simulate_spectra:
     benchmark:
         "results/runtimes/surveys/simulate/{survey}/{shard}.tsv"
     wildcard_constraints:
-        survey=one_of(SIMULATED),
+        survey=one_of(BY_KIND["spectra", "simulated"]),
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -90,7 +103,7 @@ rule ingest_spectra:
     benchmark:
         "results/runtimes/surveys/ingest/{survey}/{shard}.tsv"
     wildcard_constraints:
-        survey=one_of(REAL),
+        survey=one_of(BY_KIND["spectra", "real"]),
     conda:
         "../../envs/tables.yaml"
     resources:
@@ -127,3 +140,60 @@ rule survey_catalogue:
         code=code("surveys/catalogue.py"),
     script:
         "../scripts/surveys/catalogue.py"
+
+
+rule simulate_photometry:
+    """Simulates one shard: galaxies of the universe through the survey's photometer."""
+    input:
+        ssp_grid=SSP_GRID,
+        hyperparameters=resource("galaxy_population.json"),
+        dust_emission=resource("dust_emission.safetensors"),
+        noise=resource("photometric_noise.parquet"),
+    output:
+        photometry="results/surveys/{survey}/photometry/{shard}.parquet",
+        truth="results/surveys/{survey}/photometry_truth/{shard}.parquet",
+    log:
+        "results/logs/surveys/simulate/{survey}/{shard}.log",
+    benchmark:
+        "results/runtimes/surveys/simulate/{survey}/{shard}.tsv"
+    wildcard_constraints:
+        survey=one_of(BY_KIND["photometry", "simulated"]),
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        survey=lambda wildcards: SURVEYS[wildcards.survey].settings,
+        code=code("surveys/simulate_photometry.py"),
+    script:
+        "../scripts/surveys/simulate_photometry.py"
+
+
+rule ingest_photometry:
+    """Reads one shard of a real survey's photometry; what cannot be read is set aside."""
+    input:
+        lambda wildcards: expand(
+            "results/downloads/{archive}", archive=SURVEYS[wildcards.survey].archives
+        ),
+    output:
+        photometry="results/surveys/{survey}/photometry/{shard}.parquet",
+        quarantine="results/surveys/{survey}/photometry_quarantine/{shard}.parquet",
+    log:
+        "results/logs/surveys/ingest/{survey}/{shard}.log",
+    benchmark:
+        "results/runtimes/surveys/ingest/{survey}/{shard}.tsv"
+    wildcard_constraints:
+        survey=one_of(BY_KIND["photometry", "real"]),
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        survey=lambda wildcards: SURVEYS[wildcards.survey].settings,
+        data_root=config["data_root"],
+        files=lambda wildcards: data_version(SURVEYS[wildcards.survey].patterns),
+        code=code("surveys/ingest_photometry.py"),
+    script:
+        "../scripts/surveys/ingest_photometry.py"

@@ -6,7 +6,7 @@ called; everything else needs just the files that are made here.
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ __all__ = [
     "model_photometry",
     "model_spectra",
     "native_grids",
+    "photometry_updates",
     "track_spectra",
 ]
 
@@ -391,20 +392,7 @@ def model_photometry(
     total, without, masses = [], [], []
     with _filter_files(filters) as paths:
         for galaxy in galaxies.to_dict("records"):
-            components = _components(galaxy, edges) | {
-                "redshift": galaxy["z"],
-                "t_bc": 0.01,
-                "dust": {
-                    "type": "Salim",
-                    "Av": galaxy["A_V"],
-                    "eta": 1 + galaxy["birth_cloud_ratio"],
-                    "delta": galaxy["dust_slope"],
-                    "B": max(0.85 - 1.9 * galaxy["dust_slope"], 0),
-                    "qpah": galaxy["q_pah"],
-                    "umin": galaxy["u_min"],
-                    "gamma": galaxy["gamma"],
-                },
-            }
+            components = _dusty_components(galaxy, edges)
             model = package.model_galaxy(components, filt_list=paths)
             dilution = model.lum_flux * (1 + galaxy["z"]) / L_SUN
             total.append(model.photometry * dilution)
@@ -413,6 +401,34 @@ def model_photometry(
             without.append(model.photometry * dilution)
             masses.append(model.sfh.stellar_mass)
     return np.array(total), np.array(without), np.array(masses)
+
+
+def photometry_updates(
+    galaxies: pd.DataFrame, edges: Sequence[float], filters: Sequence[str]
+) -> Callable[[], np.ndarray]:
+    """A function that computes the photometry of `model_photometry` as a fit does, to be timed.
+
+    One model, set up before, is updated for one galaxy after the other, with bagpipes' own
+    sampling. Arguments of `model_photometry`; the function returns bagpipes' fluxes, shape (N, B).
+
+    Raises:
+        UserError: bagpipes is not installed, or in another version.
+    """
+
+    package = _bagpipes()
+    package.config.max_redshift = float(galaxies["z"].max())
+    components = [_dusty_components(row, edges) for row in galaxies.to_dict("records")]
+    with _filter_files(filters) as paths:
+        model = package.model_galaxy(components[0], filt_list=paths)
+
+    def update() -> np.ndarray:
+        fluxes = []
+        for galaxy in components:
+            model.update(galaxy)
+            fluxes.append(model.photometry)
+        return np.array(fluxes)
+
+    return update
 
 
 def track_spectra(histories: pd.DataFrame, wavelength: np.ndarray) -> np.ndarray:
@@ -488,3 +504,22 @@ def _components(galaxy: Mapping[str, float], edges: Sequence[float]) -> dict[str
     if np.isfinite(galaxy["log_u"]):
         components["nebular"] = {"logU": galaxy["log_u"]}
     return components
+
+
+def _dusty_components(galaxy: Mapping[str, float], edges: Sequence[float]) -> dict[str, Any]:
+    """The same with redshift, dust and birth clouds."""
+
+    return _components(galaxy, edges) | {
+        "redshift": galaxy["z"],
+        "t_bc": 0.01,
+        "dust": {
+            "type": "Salim",
+            "Av": galaxy["A_V"],
+            "eta": 1 + galaxy["birth_cloud_ratio"],
+            "delta": galaxy["dust_slope"],
+            "B": max(0.85 - 1.9 * galaxy["dust_slope"], 0),
+            "qpah": galaxy["q_pah"],
+            "umin": galaxy["u_min"],
+            "gamma": galaxy["gamma"],
+        },
+    }

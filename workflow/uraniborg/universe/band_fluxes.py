@@ -126,18 +126,17 @@ def _photon_integrals(curve: FilterCurve, edges: np.ndarray) -> np.ndarray:
 
 
 class _Window(torch.autograd.Function):
-    """Copies `size` columns of each row, from a start of its own: a gather both ways."""
+    """Copies `size` columns of each row, from a start of its own; its gradient is a copy too."""
 
     @staticmethod
     def forward(ctx, rows: Tensor, start: Tensor, size: int) -> Tensor:  # noqa: ANN001
-        ctx.save_for_backward(start)
-        ctx.size = rows.shape[1]
-        return rows.gather(1, start[:, None] + torch.arange(size, device=rows.device))
+        index = start[:, None] + torch.arange(size, device=rows.device)
+        ctx.save_for_backward(index)
+        ctx.shape = rows.shape
+        return rows.gather(1, index)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
-        (start,) = ctx.saved_tensors
-        column = torch.arange(ctx.size, device=start.device) - start[:, None]
-        inside = (column >= 0) & (column < gradient.shape[1])
-        values = gradient.gather(1, column.clamp(0, gradient.shape[1] - 1))
-        return values * inside, None, None
+        (index,) = ctx.saved_tensors
+        # No column is copied twice, so nothing has to be added up.
+        return gradient.new_zeros(ctx.shape).scatter_(1, index, gradient), None, None

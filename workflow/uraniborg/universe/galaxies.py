@@ -109,19 +109,18 @@ class GalaxyModel:
         """Luminosities of `nebular.names` after dust in L_sun, shape (N, L)."""
 
         p = _tensors(parameters)
-        return self._lines(p, self._absorbed(p, self.weights(p)))[1]
+        return self._lines(p, self.nebular.lines(self._absorbed(p, self.weights(p))))[1]
 
     def _absorbed(self, p: Mapping[str, Tensor], weights: Tensor) -> Tensor:
         metallicity, gas = p["log_metallicity"], p.get("gas_metallicity")
-        photons = self.nebular.absorbed(weights, metallicity, p["log_u"], gas)
-        return self.ionising_fraction * photons
+        weights = self.ionising_fraction * weights
+        return self.nebular.absorbed(weights, metallicity, p["log_u"], gas)
 
-    def _lines(self, p: Mapping[str, Tensor], absorbed: Tensor) -> tuple[Tensor, Tensor]:
-        """Luminosities of lines before and after dust; those of an active nucleus see no birth
-        clouds."""
+    def _lines(self, p: Mapping[str, Tensor], stellar: Tensor) -> tuple[Tensor, Tensor]:
+        """Luminosities of lines before and after dust, from those that `nebular` gives; those of
+        an active nucleus see no birth clouds."""
 
         gas = p.get("gas_metallicity", p["log_metallicity"])
-        stellar = self.nebular.lines(absorbed)
         if self.corrected_lines:
             stellar = stellar * line_factors(self.nebular.names, gas)
         diffuse = transmission(self.line_curve, p["A_V"], p["dust_slope"])
@@ -171,12 +170,14 @@ class GalaxyModel:
         # Nebulae absorb all ionising light of the young stars within them.
         young, old = self.populations.young_and_old(weights, p["log_metallicity"])
         young = young * self._escaping
-        nebular = self.nebular.continuum(absorbed)
-        stars = (old + young * clouds) * diffuse
+        lines, nebular = self.nebular.lines_and_continuum(absorbed)
         if self.velocities:
+            stars = (old + young * clouds) * diffuse
             stars = broaden(stars, self.grid, p["velocity_dispersion"])
-        spectrum = stars + nebular * clouds * diffuse
-        intrinsic_lines, lines = self._lines(p, absorbed)
+            spectrum = stars + nebular * clouds * diffuse
+        else:
+            spectrum = (old + (young + nebular) * clouds) * diffuse
+        intrinsic_lines, lines = self._lines(p, lines)
         if self.dust_emission is not None:
             dimmed = (old + (young + nebular) - spectrum) @ self._width.to(spectrum.dtype)
             dimmed = dimmed + (intrinsic_lines - lines).sum(1)

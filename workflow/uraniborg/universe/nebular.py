@@ -71,7 +71,10 @@ class NebularEmission:
 
         tensors, metadata = read_grid(path)
         cells = age_edges(tensors["age"].numpy())
-        bins = np.minimum(tensors["nebular_age_edges"].numpy(), BIRTH_CLOUD_AGE)
+        edges = tensors["nebular_age_edges"].numpy()
+        # Nebulae of older stars, which the file has too, would absorb nothing.
+        bins = np.append(edges[edges < BIRTH_CLOUD_AGE], BIRTH_CLOUD_AGE)
+        count = len(bins) - 1
         share = torch.as_tensor(overlaps(cells, bins) / np.diff(cells)[:, None]).float()
         return cls(
             wavelength=tensors["wavelength"],
@@ -80,8 +83,8 @@ class NebularEmission:
             photons=tensors["ionising_rate"][:, :, None] * share,
             names=tuple(metadata["lines"]),
             line_wavelength=tensors["line_wavelength"],
-            line_ratio=tensors["line_ratio"],
-            continuum_coefficients=tensors["continuum_coefficients"],
+            line_ratio=tensors["line_ratio"][:, :, :count],
+            continuum_coefficients=tensors["continuum_coefficients"][:, :, :count],
             continuum_basis=tensors["continuum_basis"],
         )
 
@@ -140,19 +143,23 @@ class NebularEmission:
             by_gas = photons * by_z[..., None]
         else:
             by_gas = metallicity_weights(gas_metallicity, self.metallicity).to(weights.dtype)
-            by_gas = by_gas[..., None] * (photons * by_z[..., None]).sum(1, keepdim=True)
-        return by_gas[:, :, None] * by_u[:, None, :, None]
+            by_gas = by_gas[..., None] @ (by_z[:, None] @ photons)
+        # Products of matrices, for their gradients are sums without intermediate arrays.
+        return by_u[:, None, :, None] @ by_gas[:, :, None]
 
     def lines(self, absorbed: Tensor) -> Tensor:
         """Luminosities of the lines in L_sun, shape (N, L), from what `absorbed` returns."""
 
         return absorbed.flatten(1) @ self.line_ratio.to(absorbed.dtype).flatten(0, 2)
 
-    def continuum(self, absorbed: Tensor) -> Tensor:
-        """Luminosity density in L_sun/Angstrom, shape (N, M), from what `absorbed` returns."""
+    def lines_and_continuum(self, absorbed: Tensor) -> tuple[Tensor, Tensor]:
+        """What `lines` returns, and the luminosity density in L_sun/Angstrom, shape (N, M)."""
 
-        coefficients = self.continuum_coefficients.to(absorbed.dtype).flatten(0, 2)
-        return absorbed.flatten(1) @ coefficients @ self.continuum_basis.to(absorbed.dtype)
+        # What was absorbed is large; it is read once for both, and so is its gradient.
+        table = torch.cat([self.line_ratio, self.continuum_coefficients], dim=-1)
+        both = absorbed.flatten(1) @ table.to(absorbed.dtype).flatten(0, 2)
+        lines, amplitude = both.split([len(self.names), len(self.continuum_basis)], dim=1)
+        return lines, amplitude @ self.continuum_basis.to(absorbed.dtype)
 
 
 def place_lines(

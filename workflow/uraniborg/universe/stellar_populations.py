@@ -107,8 +107,8 @@ class StellarPopulations:
         young = weights[:, :cells] * self.young_fraction[:cells]
         mixed = self._mix(self.coefficients, weights, log_metallicity)
         young = self._mix(self.coefficients[:, :cells], young, log_metallicity)
-        both = torch.cat([young, mixed - young]) @ self.basis.to(weights.dtype)
-        return both.split(len(weights))
+        basis = self.basis.to(weights.dtype)
+        return young @ basis, (mixed - young) @ basis
 
     def remaining_mass(self, weights: Tensor, log_metallicity: Tensor) -> Tensor:
         """Mass in living stars in M_sun, shape (N,); arguments of `luminosity`."""

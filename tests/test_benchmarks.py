@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from uraniborg.benchmarks import BENCHMARK_COLUMNS, compare, for_people
+from uraniborg.benchmarks import BENCHMARK_COLUMNS, compare, for_people, measured
 from uraniborg.records import gather, write_records
 
 COMMON = {
@@ -30,3 +30,9 @@ def test_a_peer_that_is_not_installed_has_no_value(tmp_path):
     text = for_people(gather([tmp_path / "a.json"], BENCHMARK_COLUMNS))
     assert text["peer"].item() == "peer (not installed)"
     assert text["ratio"].item() == "-"
+
+
+def test_what_is_no_rate_has_a_row_like_one():
+    row = measured("memory", 500.0, 400.0, **{**COMMON, "unit": "MB"})
+    assert set(row) == {column.name for column in BENCHMARK_COLUMNS}
+    assert row["ratio"] == pytest.approx(1.25)

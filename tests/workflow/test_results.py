@@ -43,7 +43,9 @@ def test_every_declared_claim_is_in_the_scorecard(finished):
     # No real survey was named: what needs one is not evaluated, never met.
     assert verdicts["real_reduced_chi2"] == "not evaluated"
     assert verdicts["sdss_main_distance"] == "not evaluated"
-    simulated = scorecard[(scorecard["analysis"] == "universe") & (scorecard["data"] == "simulated")]
+    simulated = scorecard[
+        (scorecard["analysis"] == "universe") & (scorecard["data"] == "simulated")
+    ]
     assert set(simulated["verdict"]) <= {"met", "reported"}
     assert verdicts["bagpipes_spectrum"] == "met"
     assert verdicts["untrained_control"] == "met"

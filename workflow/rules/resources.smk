@@ -326,7 +326,6 @@ rule population_fit:
         "results/runtimes/universe/population_fit.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 2
     resources:
         mem_mb=3000,
         runtime=120,

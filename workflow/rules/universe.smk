@@ -161,7 +161,7 @@ rule planes:
         mem_mb=2000,
         runtime=10,
     params:
-        galaxies=2048,
+        galaxies=8192,
         seed=1,
         code=code("universe/planes.py"),
     script:
@@ -195,6 +195,7 @@ rule accuracy:
     """Holds gradients, resampling and band fluxes against what they should be."""
     input:
         grid=SSP_GRID,
+        dust_emission=resource("dust_emission.safetensors"),
     output:
         table="results/universe/accuracy.parquet",
         summary="results/universe/accuracy.json",
@@ -208,6 +209,7 @@ rule accuracy:
         mem_mb=2000,
         runtime=10,
     params:
+        galaxies=100,
         code=code("universe/accuracy.py"),
     script:
         "../scripts/universe/accuracy.py"
@@ -360,19 +362,30 @@ rule universe_claims:
 
 
 rule universe_benchmark:
-    """Times the simulation of surveys and its gradients."""
+    """Times the simulation of surveys, and photometry with its gradients."""
     input:
         grid=SSP_GRID,
+        hyperparameters=resource("galaxy_population.json"),
+        dust_emission=resource("dust_emission.safetensors"),
+        star_basis=resource("star_basis.safetensors"),
+        quasar_lines=resource("quasar_lines.parquet"),
     output:
         "results/benchmarks/universe.json",
     log:
         "results/logs/universe/benchmark.log",
+    benchmark:
+        "results/runtimes/universe/benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 2
     resources:
         mem_mb=6000,
         runtime=30,
+    params:
+        photometry=UNIVERSE["benchmark"]["photometry"],
+        spectra=UNIVERSE["benchmark"]["spectra"],
+        gradients=UNIVERSE["benchmark"]["gradients"],
+        code=code("../../tests/benchmarks/universe.py"),
     script:
         "../../tests/benchmarks/universe.py"
 

@@ -10,16 +10,16 @@ import pyarrow as pa
 
 from uraniborg.tables import Column
 
-__all__ = ["BENCHMARK_COLUMNS", "compare", "for_people"]
+__all__ = ["BENCHMARK_COLUMNS", "compare", "for_people", "measured"]
 
 BENCHMARK_COLUMNS = (
     Column("name", pa.string(), "", "What was timed"),
-    Column("value", pa.float64(), "", "Our rate in the benchmark's unit, best of repetitions"),
-    Column("unit", pa.string(), "", "Unit of the rates"),
+    Column("value", pa.float64(), "", "Our rate or other value, best of repetitions"),
+    Column("unit", pa.string(), "", "Unit of the values"),
     Column("peer", pa.string(), "", "Code that did the same on the same arrays"),
     Column("peer_version", pa.string(), "", "Its version, empty where it is not installed"),
-    Column("peer_value", pa.float64(), "", "Its rate, NaN where it is not installed"),
-    Column("ratio", pa.float64(), "", "Our rate over the peer's"),
+    Column("peer_value", pa.float64(), "", "Its value, NaN where it is not installed"),
+    Column("ratio", pa.float64(), "", "Our value over the peer's"),
     Column("threads", pa.int64(), "", "Threads that both could use"),
     Column("n", pa.int64(), "", "Objects in each repetition"),
 )
@@ -66,14 +66,50 @@ def compare(
                 record.append(time.perf_counter() - start)
     rates = [objects / min(record) for record in seconds]
     peer_rate = rates[1] if peer is not None else math.nan
+    return measured(
+        name,
+        rates[0],
+        peer_rate,
+        objects=objects,
+        unit=unit,
+        threads=threads,
+        peer_name=peer_name,
+        peer_version=peer_version,
+    )
+
+
+def measured(
+    name: str,
+    value: float,
+    peer_value: float,
+    *,
+    objects: int,
+    unit: str,
+    threads: int,
+    peer_name: str = "",
+    peer_version: str = "",
+) -> dict[str, Any]:
+    """A row with the columns of `BENCHMARK_COLUMNS`, of what is no rate, such as memory.
+
+    Args:
+        name: What was measured.
+        value: Our value.
+        peer_value: The peer's, NaN without one.
+        objects: How many objects it was measured with.
+        unit: Unit of the values.
+        threads: Threads that both used.
+        peer_name: The peer, empty if there is none.
+        peer_version: Its version, empty where it is not installed.
+    """
+
     return {
         "name": name,
-        "value": rates[0],
+        "value": value,
         "unit": unit,
         "peer": peer_name,
         "peer_version": peer_version,
-        "peer_value": peer_rate,
-        "ratio": rates[0] / peer_rate,
+        "peer_value": peer_value,
+        "ratio": value / peer_value,
         "threads": threads,
         "n": objects,
     }

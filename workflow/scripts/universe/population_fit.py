@@ -36,7 +36,8 @@ with job(snakemake):
     for path, settings in zip(inputs.real, params.surveys, strict=True):
         survey, table = Survey(**settings), read_table(path)
         # The few luminous red galaxies beyond the limit would cost most of the time.
-        survey = replace(survey, universe={**survey.universe, "luminous_red": False})
+        changes = {"hyperparameters": "published", "luminous_red": False}
+        survey = replace(survey, universe={**survey.universe, **changes})
         half = table[halves(table["object_id"])]
         real.append(features(objects(half, survey.name, "real")))
         instrument = photometer(survey.instrument, inputs.noise)

@@ -266,11 +266,11 @@ HYPERPARAMETERS = (
     Hyperparameter(
         "starlight_2500",
         0.0,
-        -0.12,
-        0.12,
+        -0.4,
+        0.4,
         "mag",
         "Correction of the starlight at 2500 Angstrom, none at 6000 Angstrom",
-        "assumed; libraries of stellar spectra differ by some percent (Maraston et al. 2009)",
+        "assumed; below 3540 Angstrom the library is theoretical",
     ),
     Hyperparameter(
         "starlight_3500",

@@ -20,6 +20,7 @@ from uraniborg.tables import (
     Column,
     Spectra,
     SpectraWriter,
+    TableWriter,
     read_metadata,
     read_table,
     write_table,
@@ -198,3 +199,32 @@ def test_reading_rows_does_not_read_the_file(tmp_path):
     assert Spectra(path).vectors("flux", [1500]).shape == (1, 4000)
     # The file has 64 MB.
     assert psutil.Process().memory_info().rss - before < 20e6
+
+
+def test_a_table_written_in_parts_is_the_same_table(tmp_path):
+    columns = (
+        Column("name", pa.string(), "", "A name"),
+        Column("mass", pa.float64(), "kg", "A mass"),
+    )
+    table = pd.DataFrame({"name": ["abc", "d", "ef"], "mass": [1.0, 2.0, 3.0]})
+    write_table(tmp_path / "whole.parquet", table, columns, {"data": "simulated"})
+    with TableWriter(tmp_path / "parts.parquet", columns, {"data": "simulated"}) as writer:
+        writer.write(table[:1])
+        writer.write(table[1:])
+    whole, parts = (Table.read(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
+    assert (whole == parts).all()
+    assert parts["mass"].unit == "kg"
+    assert read_metadata(tmp_path / "parts.parquet") == read_metadata(tmp_path / "whole.parquet")
+
+
+def test_a_table_that_fails_half_way_leaves_nothing(tmp_path):
+    columns = (Column("mass", pa.float64(), "kg", "A mass"),)
+
+    def write():
+        with TableWriter(tmp_path / "table.parquet", columns) as writer:
+            writer.write({"mass": [1.0]})
+            writer.write({"weight": [1.0]})
+
+    with pytest.raises(ValueError, match="declared"):
+        write()
+    assert list(tmp_path.iterdir()) == []

@@ -102,10 +102,10 @@ def gradients(fluxes, parameters: dict[str, Tensor], batch: int) -> None:
 def of_survey(
     survey: Survey, objects: int, what: str, threads: int, inputs: dict[str, str]
 ) -> list[dict[str, object]]:
-    """The time that a survey takes, one shard per thread, and memory for a quarter of it."""
+    """The time that a survey takes, one shard per thread, and the memory of a larger shard."""
 
     peaks: list[float] = []
-    whole, few = (replace(survey, objects=n) for n in (objects, objects // (4 * threads)))
+    whole, large = (replace(survey, objects=n) for n in (objects, 4 * objects // threads))
     with TemporaryDirectory() as folder:
         row = compare(
             f"simulate {what}, from drawing to files",
@@ -116,12 +116,12 @@ def of_survey(
             threads=threads,
             repetitions=1,
         )
-        quarter = max(simulated(few, 1, inputs, folder))
+        (peak,) = simulated(large, 1, inputs, folder)
     memory = measured(
         f"peak memory of a shard, {what}",
+        peak,
         max(peaks),
-        quarter,
-        objects=objects // threads,
+        objects=large.objects,
         unit="MB",
         threads=1,
         peer_name="a quarter of the galaxies",

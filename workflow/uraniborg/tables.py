@@ -36,6 +36,7 @@ __all__ = [
     "Column",
     "Spectra",
     "SpectraWriter",
+    "TableWriter",
     "read_metadata",
     "read_table",
     "write_table",
@@ -112,22 +113,90 @@ def write_table(
         ValueError: The table's columns are not those declared.
     """
 
-    frame = pd.DataFrame(table)
+    arrow, widths = _arrow(pd.DataFrame(table), columns)
+    metadata = {**(metadata or {}), **_astropy_metadata(columns), **_named(widths)}
+    arrow = arrow.replace_schema_metadata(metadata)
+    with atomic(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd")
+
+
+class TableWriter:
+    """Writes a Parquet file as `write_table` does, part by part, so that memory does not grow.
+
+    The file appears when the `with` block ends well. No text may be longer than the longest of
+    its column in the first part, whose length the file declares.
+
+    Args:
+        path: The file to write.
+        columns: The columns in order.
+        metadata: Further text entries of the file's metadata.
+
+    Example:
+        >>> with TableWriter("table.parquet", columns) as writer:
+        ...     writer.write(part)
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        columns: Sequence[Column],
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path, self.columns = path, columns
+        self._metadata = {**(metadata or {}), **_astropy_metadata(columns)}
+        self._stack = ExitStack()
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        self._temporary = self._stack.enter_context(atomic(self.path))
+        return self
+
+    def write(self, part: pd.DataFrame | Mapping[str, Sequence]) -> None:
+        """Appends rows.
+
+        Raises:
+            ValueError: The part's columns are not those declared, or a text is too long.
+        """
+
+        arrow, widths = _arrow(pd.DataFrame(part), self.columns)
+        if self._writer is None:
+            self._widths = widths
+            self._metadata |= _named(widths)
+            schema = arrow.schema.with_metadata(self._metadata)
+            writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
+            self._writer = self._stack.enter_context(writer)
+        if any(width > self._widths[name] for name, width in widths.items()):
+            raise ValueError("a text is longer than those of the first part")
+        self._writer.write_table(arrow.replace_schema_metadata(self._metadata))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+
+def _arrow(frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[pa.Table, dict[str, int]]:
+    """The columns in order, and the width of those of text."""
+
     names = [column.name for column in columns]
     if set(frame.columns) != set(names):
         raise ValueError(f"table has columns {sorted(frame.columns)}, declared are {sorted(names)}")
     schema = pa.schema([column.field() for column in columns])
-    arrow = pa.Table.from_pandas(frame[names], schema=schema, preserve_index=False)
-    # astropy stores text in columns of fixed width and asks for it here.
     widths = {
-        f"table::len::{column.name}": str(max([1, *map(len, frame[column.name].dropna())]))
+        column.name: max([1, *map(len, frame[column.name].dropna())])
         for column in columns
         if pa.types.is_string(column.type)
     }
-    metadata = {**(metadata or {}), **_astropy_metadata(columns), **widths}
-    arrow = arrow.replace_schema_metadata(metadata)
-    with atomic(path) as temporary:
-        pq.write_table(arrow, temporary, compression="zstd")
+    return pa.Table.from_pandas(frame[names], schema=schema, preserve_index=False), widths
+
+
+def _named(widths: Mapping[str, int]) -> dict[str, str]:
+    """astropy stores text in columns of fixed width and asks for it under these names."""
+
+    return {f"table::len::{name}": str(width) for name, width in widths.items()}
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from uraniborg.surveys.population import (
 )
 from uraniborg.surveys.readers.catalogue import OBJECT_COLUMNS, table_columns
 from uraniborg.surveys.registry import Survey
-from uraniborg.tables import Column, write_table
+from uraniborg.tables import Column, TableWriter
 from uraniborg.universe.band_fluxes import BandFluxes, band_grid
 from uraniborg.universe.blocks import BLOCK_SIZE, blocks, generator
 from uraniborg.universe.galaxy_population import galaxy_columns
@@ -38,7 +38,8 @@ __all__ = [
 _EBV_MEDIAN, _EBV_WIDTH = 0.026, 0.66
 # Rest wavelength in Angstrom beyond which dust emits visibly.
 _INFRARED = 25000.0
-_CHUNK = 8 * BLOCK_SIZE
+# Objects that are written together.
+_CHUNK = 16 * BLOCK_SIZE
 
 
 class PhotometricSky:
@@ -164,13 +165,15 @@ def simulate_photometry(
 
     survey = sky.survey
     start, stop = objects_of(survey, shard)
-    pieces = []
-    with Progress(stop - start, f"simulating {survey.name} {shard:04d}", "galaxies") as progress:
+    metadata = {"survey": survey.name, "instrument": survey.instrument, "data": survey.data}
+    with (
+        TableWriter(catalogue, sky.columns, metadata) as seen_writer,
+        TableWriter(truth, sky.truth_columns, metadata) as truth_writer,
+        Progress(stop - start, f"simulating {survey.name} {shard:04d}", "galaxies") as progress,
+    ):
         for first in range(start, stop, _CHUNK):
             last = min(first + _CHUNK, stop)
-            pieces.append(sky.observe(first, last))
+            seen, true = sky.observe(first, last)
+            seen_writer.write(seen)
+            truth_writer.write(true)
             progress.advance(last - first)
-    seen, true = (pd.concat(tables, ignore_index=True) for tables in zip(*pieces, strict=True))
-    metadata = {"survey": survey.name, "instrument": survey.instrument, "data": survey.data}
-    write_table(catalogue, seen, sky.columns, metadata)
-    write_table(truth, true, sky.truth_columns, metadata)

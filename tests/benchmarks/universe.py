@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import uraniborg
 from uraniborg.benchmarks import compare, measured
 from uraniborg.grids import WavelengthGrid
 from uraniborg.jobs import job
@@ -125,7 +124,7 @@ def of_survey(
         unit="MB",
         threads=1,
         peer_name="a quarter of the galaxies",
-        peer_version=f"uraniborg {uraniborg.__version__}",
+        peer_version="",
     )
     return [row, memory]
 
@@ -154,7 +153,7 @@ def of_gradients(ssp_grid: str, count: int, threads: int) -> dict[str, object]:
         objects=count,
         unit="galaxies / s",
         threads=threads,
-        peer_name="torch at full resolution (1e-4 dex)",
+        peer_name="full resolution, 1e-4 dex, torch",
         peer_version=torch.__version__,
         repetitions=3,
     )

@@ -14,7 +14,11 @@ with job(snakemake):
         # The noise of every instrument and every catalogue have the same quantities.
         prefix = f"{path.stem}_" if path.parent.name in ("noise_check", "sky") else ""
         n = summary.pop("n")
-        measured |= {f"{prefix}{name}": {"value": v, "n": n} for name, v in summary.items()}
+        counts = n if isinstance(n, dict) else dict.fromkeys(summary, n)
+        measured |= {
+            f"{prefix}{name}": {"value": value, "n": counts[name]}
+            for name, value in summary.items()
+        }
     params = snakemake.params
     claims = judge(params.claims, measured, analysis="universe", tier=params.tier)
     write_records(snakemake.output[0], claims)

@@ -50,7 +50,11 @@ with job(snakemake):
     write_table(snakemake.output.examples, check.examples(curves), check.EXAMPLE_COLUMNS)
     rest = ~table["name"].isin(basis.metadata["stars"])
     summary = {
-        "n": int(rest.sum()),
+        "n": {
+            "star_residual": int(rest.sum()),
+            "white_dwarf_residual": len(white_dwarf_rms),
+            "quasar_residual": snakemake.params.quasars,
+        },
         "star_residual": float(table["rms"][rest].median()),
         "white_dwarf_residual": max(white_dwarf_rms),
         "quasar_residual": check.residuals(real, simulated, 1300, 6500)["median"],

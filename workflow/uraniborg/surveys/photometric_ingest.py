@@ -57,7 +57,7 @@ def ingest_photometry(
         parts.append(pd.DataFrame(columns)[reason == ""])
     if sum(map(len, parts)) == 0:
         counts = pd.Series([entry["reason"] for entry in left_out], dtype=object).value_counts()
-        reasons = "; ".join(f"{number} {reason}" for reason, number in counts.items())
+        reasons = "; ".join(f"{reason}: {number}" for reason, number in counts.items())
         raise UserError(
             f"survey {survey.name}: no object is left of {', '.join(files)} ({reasons}); "
             f"check `selection` and `catalogue` in config/surveys/{survey.name}.yaml."
@@ -99,6 +99,11 @@ def _problems(
             (layout.galactic_extinction == "correct") & ~(np.isfinite(ebv) & (ebv >= 0)),
             "has no reddening to correct for",
             "Give it ebv.",
+        ),
+        (
+            bool({"z_min", "z_max"} & set(selection)) & ~np.isfinite(scalars["z"]),
+            "has no finite redshift",
+            "Give it a redshift.",
         ),
         (cut != "", np.array([f"selection: {x}" for x in cut]), f"Widen `selection` in {file}."),
     ]

@@ -171,7 +171,14 @@ def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
         if keys["kind"] == "spectra":
             observed_grid(keys["instrument"])
         else:
-            bands_of(keys["instrument"])
+            known = {band.name for band in bands_of(keys["instrument"])}
+            named = {*keys.get("catalogue", {}).get("bands", {})}
+            named |= {*keys["selection"].get("magnitude_max", {})}
+            if named - known:
+                raise UserError(
+                    f"{', '.join(sorted(named - known))} is none of its bands, which are "
+                    f"{', '.join(sorted(known))}."
+                )
     except UserError as error:
         raise UserError(f"{label}: instrument: {error}") from error
     if section.get("reader") and (section["reader"] == "catalogue") != (
@@ -181,6 +188,9 @@ def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
             f"{label}: reader: {section['reader']!r} does not read {keys['kind']}; surveys of "
             "photometry, and only these, have the reader 'catalogue'."
         )
+    universe = section.get("universe", {})
+    if universe and universe["z_min"] >= universe["z_max"]:
+        raise UserError(f"{label}: universe: z_min is not below z_max; exchange them.")
     selection = keys["selection"]
     if selection.get("z_min", -1) > selection.get("z_max", float("inf")):
         raise UserError(f"{label}: selection: z_min is larger than z_max; exchange them.")

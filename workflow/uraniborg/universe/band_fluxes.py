@@ -26,8 +26,9 @@ def band_grid(
         filters: The filters.
         z_max: The largest redshift.
         z_min: The smallest.
-        step: Its step in dex. At the default, 0.5% in wavelength, magnitudes of galaxies with
-            emission lines are within 3 mmag of those of full resolution.
+        step: Its step in dex. At the default, 0.5% in wavelength, magnitudes differ from those of
+            full resolution by 0.1 mmag in the median and by 8 mmag in one band of a hundred, where
+            an emission line lies at the edge of a filter.
         low: Wavelength in Angstrom that the grid has to include in any case.
     """
 

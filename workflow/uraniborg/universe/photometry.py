@@ -1,10 +1,11 @@
 """Spectra seen through filters (transmission curves of astro-sedpy)."""
 
+import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sedpy.observate import Filter
+from sedpy.observate import Filter, list_available_filters
 
 from uraniborg.errors import UserError
 
@@ -51,7 +52,10 @@ def read_filter(name: str) -> FilterCurve:
     try:
         curve = Filter(name)
     except ValueError as error:
-        raise UserError(f"astro-sedpy has no filter {name!r}; check its name.") from error
+        close = difflib.get_close_matches(name, list_available_filters(), n=4, cutoff=0.3)
+        raise UserError(
+            f"astro-sedpy has no filter {name!r}; similar ones are {', '.join(close)}."
+        ) from error
     (inside,) = np.nonzero(curve.transmission > 0)
     inside = slice(max(inside[0] - 1, 0), inside[-1] + 2)
     return FilterCurve(curve.wavelength[inside], curve.transmission[inside])

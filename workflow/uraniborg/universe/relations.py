@@ -5,6 +5,7 @@ Published relations were measured with other stellar libraries, dust and apertur
 `resources/galaxy_population.json` holds those fitted to real colours (rule `population_fit`).
 """
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -337,8 +338,10 @@ def hyperparameters(
             ) from error
     for name, value in [*fitted.items(), *(changes or {}).items()]:
         if name not in values:
+            close = difflib.get_close_matches(name, values, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
             raise UserError(
-                f"hyperparameters: {name!r} is not known; known are {', '.join(values)}."
+                f"hyperparameters: {name!r} is not known; {hint}Known are {', '.join(values)}."
             )
         values[name] = float(value)
     return values

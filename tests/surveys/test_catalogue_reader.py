@@ -327,7 +327,7 @@ def test_a_bad_file_is_set_aside_and_the_rest_is_read(tmp_path):
 def test_nothing_left_is_one_clear_error(tmp_path):
     path = write(tmp_path / "a.fits")
     with pytest.raises(
-        UserError, match=r"mine: no object is left of a.fits \(6 selection: z above"
+        UserError, match=r"mine: no object is left of a.fits \(selection: z above 0.001: 6"
     ):
         ingest(tmp_path, [path], {"z_max": 0.001})
     with pytest.raises(UserError, match="no such file"):

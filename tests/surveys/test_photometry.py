@@ -90,6 +90,40 @@ def test_other_hyperparameters_make_other_galaxies(sky, whole):
     assert sky.population.hyperparameters["attenuation_scale"] == 1.0
 
 
+def test_stars_and_quasars_are_seen_too(root, sky):
+    resources = root / "resources"
+    mixed = PhotometricSky(
+        dataclasses.replace(SURVEY, universe={**SURVEY.universe, "stars": 0.3, "quasars": 0.2}),
+        photometer(SURVEY.instrument),
+        resources / "ssp_grid.safetensors",
+        resources / "galaxy_population.json",
+        resources / "dust_emission.safetensors",
+        resources / "star_basis.safetensors",
+        resources / "quasar_lines.parquet",
+    )
+    seen, true = mixed.observe(0, 512)
+    share = true["kind"].value_counts(normalize=True)
+    assert share["star"] == pytest.approx(0.3, abs=0.08)
+    assert share["quasar"] == pytest.approx(0.2, abs=0.08)
+    stars, quasars = (true[true["kind"] == kind] for kind in ("star", "quasar"))
+    assert stars["stellar_mass"].isna().all()
+    assert stars["star_temperature"].notna().all()
+    assert stars["z"].abs().max() < 0.005
+    # Stars are blue beyond 3 um (Rayleigh-Jeans), hot dust of quasars is not (Stern et al. 2012).
+    colours = [
+        -2.5 * np.log10(table["wise_W1_flux"] / table["wise_W2_flux"]) - 2.699 + 3.339
+        for table in (stars, quasars)
+    ]
+    assert colours[0].median() == pytest.approx(0, abs=0.1)
+    assert colours[1].median() > 0.6
+    # The galaxies among them are those of the survey without stars and quasars.
+    galaxies = true["kind"] == "galaxy"
+    alone = sky.observe(0, 512)[1]
+    assert (true["sdss_r_flux"] == alone["sdss_r_flux"])[galaxies].all()
+    assert set(true) == {column.name for column in mixed.truth_columns}
+    assert (seen["object_id"] == true["object_id"]).all()
+
+
 def test_bands_without_infrared_need_no_dust_emission(sky, root, whole):
     optical = PhotometricSky(
         dataclasses.replace(SURVEY, instrument="sdss"),

@@ -195,10 +195,10 @@ def test_stars_and_quasars_fit_into_the_survey(root, survey):
         )
 
 
-def test_photometry_is_of_galaxies_alone(root, survey):
+def test_photometry_has_no_contaminants(root, survey):
     universe = {**survey.universe, "contaminants": {"star": 0.1}}
     survey = dataclasses.replace(survey, kind="photometry", universe=universe)
-    with pytest.raises(UserError, match="contaminants: simulated photometry is of galaxies"):
+    with pytest.raises(UserError, match="contaminants: are those of spectra"):
         galaxy_population(survey, root / "resources/ssp_grid.safetensors", "")
 
 

@@ -149,6 +149,8 @@ rule simulate_photometry:
         hyperparameters=resource("galaxy_population.json"),
         dust_emission=resource("dust_emission.safetensors"),
         noise=resource("photometric_noise.parquet"),
+        star_basis=resource("star_basis.safetensors"),
+        quasar_lines=resource("quasar_lines.parquet"),
     output:
         photometry="results/surveys/{survey}/photometry/{shard}.parquet",
         truth="results/surveys/{survey}/photometry_truth/{shard}.parquet",

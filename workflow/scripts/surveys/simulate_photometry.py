@@ -16,6 +16,8 @@ with job(snakemake):
         inputs.ssp_grid,
         inputs.hyperparameters,
         inputs.dust_emission,
+        inputs.star_basis,
+        inputs.quasar_lines,
     )
     shard = int(snakemake.wildcards.shard)
     simulate_photometry(sky, shard, snakemake.output.photometry, snakemake.output.truth)

@@ -1,4 +1,4 @@
-"""Simulated photometric surveys: galaxies of the universe as photometers see them."""
+"""Simulated photometric surveys: the universe as photometers see it."""
 
 import copy
 from collections.abc import Mapping
@@ -13,10 +13,12 @@ import torch
 
 from uraniborg.instruments.photometer import Photometer
 from uraniborg.progress import Progress
+from uraniborg.surveys.point_sources import PointSourceFluxes
 from uraniborg.surveys.population import (
     FORMATION_COLUMNS,
     REDSHIFT_ERROR,
     galaxy_population,
+    kinds,
     objects_of,
 )
 from uraniborg.surveys.readers.catalogue import OBJECT_COLUMNS, table_columns
@@ -38,12 +40,14 @@ __all__ = [
 _EBV_MEDIAN, _EBV_WIDTH = 0.026, 0.66
 # Rest wavelength in Angstrom beyond which dust emits visibly.
 _INFRARED = 25000.0
+# Half-light radius in arcsec of the image of a point source of SDSS.
+_POINT_RADIUS = 0.7
 # Objects that are written together.
 _CHUNK = 16 * BLOCK_SIZE
 
 
 class PhotometricSky:
-    """Galaxies of a simulated survey as its photometer sees them.
+    """Galaxies, stars and quasars of a simulated survey as its photometer sees them.
 
     Args:
         survey: Says which population.
@@ -51,6 +55,8 @@ class PhotometricSky:
         ssp_grid: The file of the rule `ssp_grid`.
         hyperparameters: The file of the rule `population_fit`.
         dust_emission: The file of the rule `dust_emission`.
+        star_basis: The file of the rule `star_basis`, for a survey with stars.
+        quasar_lines: The file of the rule `quasar_lines`, for a survey with quasars.
 
     Example:
         >>> sky = PhotometricSky(survey, photometer("sdss"), ssp_grid, hyperparameters, dust)
@@ -64,6 +70,8 @@ class PhotometricSky:
         ssp_grid: str | Path,
         hyperparameters: str | Path,
         dust_emission: str | Path,
+        star_basis: str | Path = "",
+        quasar_lines: str | Path = "",
     ) -> None:
         self.survey, self.photometer = survey, photometer
         self.population = galaxy_population(survey, ssp_grid, hyperparameters)
@@ -76,6 +84,12 @@ class PhotometricSky:
         self.options = {"velocities": False, "dust_emission": emission}
         self.model = self.population.model(grid, **self.options)
         self.bands = BandFluxes(filters, grid)
+        others = {"star": ("stars", star_basis), "quasar": ("quasars", quasar_lines)}
+        self.point_sources = {
+            kind: PointSourceFluxes(kind, survey, filters, resource)
+            for kind, (share, resource) in others.items()
+            if survey.universe.get(share)
+        }
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -89,8 +103,10 @@ class PhotometricSky:
 
         return (
             OBJECT_COLUMNS[0],
+            Column("kind", pa.string(), "", "What it is: galaxy, star or quasar"),
             *galaxy_columns(self.population.history),
             *FORMATION_COLUMNS,
+            *(column for source in self.point_sources.values() for column in source.columns),
             *(
                 Column(f"{band.name}_flux", pa.float64(), "nmgy", f"Noiseless flux in {band.name}")
                 for band in self.photometer.bands
@@ -126,6 +142,16 @@ class PhotometricSky:
             flux = self.bands(self.model.flux(parameters), torch.as_tensor(parameters["z"]))
             formation = self.model.formation(parameters)
         flux = flux.double().numpy()
+        kind, of_others = kinds(self.survey, block), {}
+        for name, source in self.point_sources.items():
+            rows = np.flatnonzero(kind == name)
+            flux[rows], drawn = source.observe(block, rows)
+            parameters["z"][rows] = drawn["z"]
+            parameters["angular_radius"][rows] = _POINT_RADIUS
+            for column in source.columns:
+                values = np.full(BLOCK_SIZE, np.nan)
+                values[rows] = drawn[column.name.removeprefix(f"{name}_")]
+                of_others[column.name] = values
         ebv = _EBV_MEDIAN * np.exp(_EBV_WIDTH * random.standard_normal(BLOCK_SIZE))
         number = np.arange(first, first + BLOCK_SIZE)
         object_id = np.array([f"{self.survey.name}-{i:08d}" for i in number], object)
@@ -141,11 +167,18 @@ class PhotometricSky:
         history = parameters.pop("history").T
         names = [column.name for column in self.population.history.columns]
         bands = self.photometer.bands
+        of_galaxies = {**parameters, **dict(zip(names, history, strict=True)), **formation}
+        other = kind != "galaxy"
+        if other.any():
+            for name in of_galaxies.keys() - {"z"}:
+                empty = None if name == "quiescent" else np.nan
+                values = of_galaxies[name].astype(object if empty is None else float)
+                of_galaxies[name] = np.where(other, empty, values)
         true = {
             "object_id": object_id,
-            **parameters,
-            **dict(zip(names, history, strict=True)),
-            **formation,
+            "kind": kind,
+            **of_galaxies,
+            **of_others,
             **{f"{band.name}_flux": flux[:, i] for i, band in enumerate(bands)},
         }
         return pd.DataFrame({**seen, **measured.table(bands)}), pd.DataFrame(true)

@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from uraniborg.errors import UserError
 from uraniborg.surveys.registry import Survey
 from uraniborg.tables import Column
-from uraniborg.universe.blocks import BLOCK_SIZE
+from uraniborg.universe.blocks import BLOCK_SIZE, generator
 from uraniborg.universe.galaxy_population import GalaxyPopulation, Limit
 
 __all__ = [
     "FORMATION_COLUMNS",
     "REDSHIFT_ERROR",
     "galaxy_population",
+    "kinds",
     "objects_of",
     "point_source_limit",
 ]
@@ -52,15 +54,14 @@ def galaxy_population(
         fibre_diameter: Of the instrument's fibres in arcsec.
 
     Raises:
-        UserError: A survey of photometry asks for anything but galaxies.
+        UserError: A survey of photometry asks for contaminants.
     """
 
     universe = survey.universe
-    others = [key for key in ("stars", "quasars", "contaminants") if universe.get(key)]
-    if survey.kind == "photometry" and others:
+    if survey.kind == "photometry" and universe.get("contaminants"):
         raise UserError(
-            f"config/surveys/{survey.name}.yaml: universe: {others[0]}: simulated photometry is of "
-            "galaxies alone; remove the key, or set `kind: spectra`."
+            f"config/surveys/{survey.name}.yaml: universe: contaminants: are those of spectra; "
+            "remove the key, or set `kind: spectra`."
         )
     return GalaxyPopulation(
         ssp_grid,
@@ -73,6 +74,18 @@ def galaxy_population(
         values=universe["values"],
         hyperparameter_file=hyperparameters if universe["hyperparameters"] == "fitted" else None,
     )
+
+
+def kinds(survey: Survey, block: int) -> np.ndarray:
+    """What the objects of a block are, `galaxy`, `star` or `quasar`, shape (BLOCK_SIZE,)."""
+
+    universe = survey.universe
+    star, quasar = universe.get("stars", 0.0), universe.get("quasars", 0.0)
+    chance = generator(survey.seed, block, "mixture").uniform(size=BLOCK_SIZE)
+    drawn = np.full(BLOCK_SIZE, "galaxy", object)
+    drawn[chance < star + quasar] = "quasar"
+    drawn[chance < star] = "star"
+    return drawn
 
 
 def point_source_limit(survey: Survey) -> float:

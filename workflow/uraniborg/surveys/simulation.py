@@ -22,6 +22,7 @@ from uraniborg.surveys.contamination import ANOMALY_COLUMNS, Contaminants, exten
 from uraniborg.surveys.population import (
     FORMATION_COLUMNS,
     REDSHIFT_ERROR,
+    kinds,
     objects_of,
     point_source_limit,
 )
@@ -161,7 +162,7 @@ class SpectroscopicSky:
         redshift_error = random.standard_normal(BLOCK_SIZE)
 
         galaxies = self.galaxies.sample(block, seed)
-        catalogued = self._kinds(block)
+        catalogued = kinds(self.survey, block)
         anomaly = np.where(catalogued == "galaxy", self.contaminants.kinds(block), NONE)
         truth = {name: values.copy() for name, values in galaxies.items()}
         truth |= {column.name: np.full(BLOCK_SIZE, np.nan) for column in self._source_columns}
@@ -205,16 +206,6 @@ class SpectroscopicSky:
         bad = np.zeros(flux.shape, bool)
         observations = Observations(scalars, wavelength, flux, ivar, bad)
         return Block(observations, self._table(truth, galaxies), noiseless, anomaly_flux)
-
-    def _kinds(self, block: int) -> np.ndarray:
-        """What objects are catalogued as, shape (BLOCK_SIZE,)."""
-
-        chance = generator(self.survey.seed, block, "mixture").uniform(size=BLOCK_SIZE)
-        star = self.fractions["star"]
-        kinds = np.full(BLOCK_SIZE, "galaxy", object)
-        kinds[chance < star + self.fractions["quasar"]] = "quasar"
-        kinds[chance < star] = "star"
-        return kinds
 
     def _look(
         self, block: int, galaxies: Mapping[str, np.ndarray], truth: dict[str, np.ndarray]

@@ -133,7 +133,7 @@ def balmer_continuum(wavelength: np.ndarray, width: float) -> np.ndarray:
     depth = -np.expm1(-((wavelength / edge) ** 3)) / -np.expm1(-((3000.0 / edge) ** 3))
     # Lines that merge towards the edge carry the continuum's light some 150 A further.
     x = (wavelength - edge - 90.0) / (edge * np.hypot(width, 5000.0) / _C)
-    return planck / reference * depth / (1 + np.exp(1.7 * x)) / 100.0
+    return planck / reference * depth / (1 + np.exp(np.minimum(1.7 * x, 700.0))) / 100.0
 
 
 def read_composite(path: str | Path) -> Composite:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import uraniborg
 from uraniborg.benchmarks import compare, measured
 from uraniborg.grids import WavelengthGrid
 from uraniborg.jobs import job
@@ -101,10 +102,10 @@ def gradients(fluxes, parameters: dict[str, Tensor], batch: int) -> None:
 def of_survey(
     survey: Survey, objects: int, what: str, threads: int, inputs: dict[str, str]
 ) -> list[dict[str, object]]:
-    """The time that a survey takes, one shard per thread, and the memory of a larger shard."""
+    """The time that a survey takes, one shard per thread, and memory for a quarter of it."""
 
     peaks: list[float] = []
-    whole, large = (replace(survey, objects=n) for n in (objects, 4 * objects // threads))
+    whole, few = (replace(survey, objects=n) for n in (objects, objects // (4 * threads)))
     with TemporaryDirectory() as folder:
         row = compare(
             f"simulate {what}, from drawing to files",
@@ -115,16 +116,16 @@ def of_survey(
             threads=threads,
             repetitions=1,
         )
-        (peak,) = simulated(large, 1, inputs, folder)
+        quarter = max(simulated(few, 1, inputs, folder))
     memory = measured(
         f"peak memory of a shard, {what}",
-        peak,
         max(peaks),
-        objects=large.objects,
+        quarter,
+        objects=objects // threads,
         unit="MB",
         threads=1,
-        peer_name="a quarter of the galaxies",
-        peer_version="",
+        peer_name="a quarter of the galaxies, uraniborg",
+        peer_version=uraniborg.__version__,
     )
     return [row, memory]
 

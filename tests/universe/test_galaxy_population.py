@@ -128,3 +128,19 @@ def test_a_fainter_limit_reaches_farther(ssp_grid, galaxies):
 def test_impossible_redshifts_are_named(z_min, z_max):
     with pytest.raises(UserError, match="z_max"):
         GalaxyPopulation("absent", z_max=z_max, z_min=z_min)
+
+
+def test_luminous_red_galaxies_are_seen_beyond_the_limit_and_are_red(ssp_grid):
+    limits = {"sdss_r0": Limit(17.7, 0.05), "twomass_Ks": Limit(16.0, 0.1)}
+    population = GalaxyPopulation(ssp_grid, 0.6, 0.01, limits, luminous_red=True)
+    galaxies = population.sample(0, 2048, seed=1)
+    r, K, g, _ = population._magnitudes(galaxies).T
+    beyond = r > 17.7 + 4 * 0.05
+    assert 0.002 < beyond.mean() < 0.2
+    assert r.max() < 19.2
+    # They have to pass the other limit all the same.
+    assert K.max() < 16.0 + 4 * 0.1
+    assert (g - r)[beyond].min() > 1
+    assert np.median(galaxies["z"][beyond]) > 0.2
+    with pytest.raises(UserError, match="luminous_red"):
+        GalaxyPopulation(ssp_grid, luminous_red=True)

@@ -217,7 +217,8 @@ class Limit:
 
 
 # Filters and faintest magnitude in r of the luminous red galaxies of SDSS (Eisenstein et al. 2001).
-_LUMINOUS_RED_BANDS = ("sdss_g0", "sdss_r0", "sdss_i0")
+_RED_BAND = "sdss_r0"
+_LUMINOUS_RED_BANDS = ("sdss_g0", _RED_BAND, "sdss_i0")
 _LUMINOUS_RED_LIMIT = 19.2
 _RESOURCES = Path(__file__).resolve().parents[3] / "resources"
 _MASS_RANGE = (7.5, 12.2)
@@ -244,8 +245,8 @@ class GalaxyPopulation:
         hyperparameter_file: A file of hyperparameters; None for the published ones.
 
     Raises:
-        UserError: The redshifts are not a range, a filter or hyperparameter is unknown, or no
-            galaxy can be within the limits.
+        UserError: The redshifts are not a range, a filter or hyperparameter is unknown, no galaxy
+            can be within the limits, or there is none that luminous red galaxies could be beyond.
 
     Example:
         >>> GalaxyPopulation(path, 0.4, limits={"sdss_r0": Limit(17.77)}).sample(0, 1000, seed=1)
@@ -266,6 +267,11 @@ class GalaxyPopulation:
             raise UserError(
                 f"universe: z_min = {self.z_min} and z_max = {self.z_max} are no range of "
                 f"redshifts; choose 0 < z_min < z_max <= {Z_LIMIT:g}."
+            )
+        if self.luminous_red and _RED_BAND not in self.limits:
+            raise UserError(
+                f"universe: luminous_red reaches beyond the limit in {_RED_BAND}, and there is "
+                "none; add it to `limits`, or remove luminous_red."
             )
 
     @cached_property
@@ -419,7 +425,7 @@ class GalaxyPopulation:
         magnitudes = dict(zip(self._bands, self._magnitudes(candidates, dtype).T, strict=True))
         for name, limit in self.limits.items():
             within = ndtr((limit.magnitude - magnitudes[name]) / limit.width)
-            if self.luminous_red and name == "sdss_r0":
+            if self.luminous_red and name == _RED_BAND:
                 g, r, i = (magnitudes[band] for band in _LUMINOUS_RED_BANDS)
                 within = np.where(_luminous_red(g, r, i), 1.0, within)
             probability *= within
@@ -443,7 +449,8 @@ class GalaxyPopulation:
     def _bands(self) -> tuple[str, ...]:
         """Names of the filters that decide: those of the limits come first."""
 
-        return tuple(dict.fromkeys([*self.limits, *_LUMINOUS_RED_BANDS * self.luminous_red]))
+        more = _LUMINOUS_RED_BANDS if self.luminous_red else ()
+        return tuple(dict.fromkeys([*self.limits, *more]))
 
     @cached_property
     def _photometry(self) -> tuple[GalaxyModel, BandFluxes]:
@@ -466,11 +473,12 @@ class GalaxyPopulation:
         number *= comoving_volume_element(torch.as_tensor(z)).numpy()[:, None]
         quiescent = quiescent_fraction(grid_mass, grid_z, h)
         kinds = np.stack([number * (1 - quiescent), number * quiescent])
-        for limit, brightest in zip(
-            self.limits.values(), self._brightest(grid_z, grid_mass), strict=True
-        ):
+        brightest = self._brightest(grid_z, grid_mass)
+        for (name, limit), levels in zip(self.limits.items(), brightest, strict=True):
             faintest = limit.magnitude + 4 * limit.width
-            kinds *= brightest < max(faintest, _LUMINOUS_RED_LIMIT * self.luminous_red)
+            if self.luminous_red and name == _RED_BAND:
+                faintest = max(faintest, _LUMINOUS_RED_LIMIT)
+            kinds *= levels < faintest
         cumulative = np.cumsum(kinds)
         if not cumulative[-1] > 0:
             raise UserError("universe: no galaxy is within the survey's limits; widen them.")

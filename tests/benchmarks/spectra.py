@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from uraniborg.benchmarks import compare
 from uraniborg.jobs import job
-from uraniborg.nets.encoders import ConvolutionalEncoder, RestframeEncoder
+from uraniborg.nets.encoders import PublishedEncoder, RestframeEncoder
 from uraniborg.records import write_records
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import Basis
@@ -46,7 +46,7 @@ with job(snakemake), torch.inference_mode():
     basis = Basis(**load_file(snakemake.input.basis))
     restframe_encoder = RestframeEncoder(size, transform, *basis).eval()
     few = Batch(*(tensor[:32] for tensor in batch))
-    published = ConvolutionalEncoder(size).eval()
+    published = PublishedEncoder(size).eval()
     common = {"unit": "spectra / s", "threads": snakemake.threads}
     rows = [
         compare(

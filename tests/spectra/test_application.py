@@ -27,7 +27,9 @@ ARCHITECTURE = {
     "rank": 3,
     "z_min": -0.01,
     "z_max": 0.2,
-    "lsf_sigma": 0.0,
+    "oversampling": 1,
+    "lsf": "none",
+    "amplitude": "best_fit",
 }
 
 

@@ -5,7 +5,7 @@ import torch
 
 from uraniborg.errors import UserError
 from uraniborg.nets.weights import save_model
-from uraniborg.spectra.autoencoder import SpectrumAutoencoder
+from uraniborg.spectra.autoencoder import SpectrumAutoencoder, best_fit_amplitude
 from uraniborg.spectra.basis import fit_basis
 from uraniborg.spectra.losses import fidelity, reduced_chi2
 from uraniborg.spectra.transform import RedshiftTransform
@@ -17,7 +17,9 @@ ARCHITECTURE = {
     "rank": 3,
     "z_min": -0.01,
     "z_max": 0.2,
-    "lsf_sigma": 0.0,
+    "oversampling": 1,
+    "lsf": "none",
+    "amplitude": "best_fit",
 }
 
 
@@ -52,13 +54,13 @@ def test_every_combination_reconstructs_and_learns(toy, encoder, decoder):
 
 
 def test_line_spread_function_lies_between_decoder_and_data(toy):
-    architecture = {**ARCHITECTURE, "lsf_sigma": 1.5, "latent_size": 3}
+    architecture = {**ARCHITECTURE, "lsf": 1.5, "latent_size": 3}
     transform = RedshiftTransform.of(architecture, toy.transform.observed)
     basis = fit_basis([toy.batch], transform, 3, iterations=10)
     model = SpectrumAutoencoder.build(architecture, toy.transform.observed, basis)
-    latent, restframe, observed = model(*toy.batch)
+    latent, restframe, amplitude, observed = model(*toy.batch)
     assert restframe.shape == (len(latent), transform.restframe.size)
-    torch.testing.assert_close(observed, transform(restframe, toy.batch.z))
+    torch.testing.assert_close(observed, transform(amplitude[:, None] * restframe, toy.batch.z))
     # The toy's narrow line is 4 pixels wide, so the model's own must be sharper than the data's.
     assert reduced_chi2(toy.batch.flux, toy.batch.ivar, observed, 3).median() < 1.3
 
@@ -77,6 +79,49 @@ def test_restframe_encoder_does_not_see_masked_flux(model, toy):
     flux, ivar, z = toy.batch
     garbage = torch.where(ivar > 0, flux, 1e3)
     torch.testing.assert_close(model.encoder(garbage, ivar, z), model.encoder(flux, ivar, z))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 7.0])
+def test_brightness_does_not_matter(model, toy, scale):
+    flux, ivar, z = toy.batch
+    latent, _, amplitude, observed = model(flux, ivar, z)
+    scaled = model(scale * flux, ivar / scale**2, z)
+    torch.testing.assert_close(scaled.latent, latent, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(scaled.amplitude, scale * amplitude, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(scaled.observed, scale * observed, rtol=1e-3, atol=1e-4 * scale)
+
+
+def test_best_fit_amplitude_has_the_least_chi2(toy):
+    flux, ivar, _ = toy.batch
+    amplitude = best_fit_amplitude(flux, ivar, 3 * toy.truth)
+    assert amplitude.mean() == pytest.approx(1 / 3, abs=0.01)
+
+    def chi2(factor):
+        model = factor * amplitude[:, None] * 3 * toy.truth
+        return (ivar * (flux - model).square()).sum(dim=1)
+
+    assert (chi2(1.0) < chi2(1.01)).all()
+    assert (chi2(1.0) < chi2(0.99)).all()
+
+
+def test_published_amplitude_is_the_norm(toy):
+    architecture = {**ARCHITECTURE, "amplitude": "norm", "encoder": "published"}
+    published = SpectrumAutoencoder.build(architecture, toy.transform.observed).eval()
+    reconstruction = published(*toy.batch)
+    assert (reconstruction.amplitude == 1).all()
+    expected = published.transform(reconstruction.restframe, toy.batch.z)
+    torch.testing.assert_close(reconstruction.observed, expected)
+    assert published.parameters_per_object == 2
+
+
+def test_attention_sums_to_one_and_is_what_the_encoder_uses(toy):
+    architecture = {**ARCHITECTURE, "encoder": "published"}
+    encoder = SpectrumAutoencoder.build(architecture, toy.transform.observed).encoder.eval()
+    flux, ivar, z = (tensor[:8] for tensor in toy.batch)
+    values, attention = encoder.attend(flux, ivar)
+    assert values.shape == attention.shape == (8, 256, attention.shape[2])
+    torch.testing.assert_close(attention.sum(dim=2), torch.ones(8, 256))
+    torch.testing.assert_close(encoder.summarise(values, attention), encoder(flux, ivar, z))
 
 
 def test_saved_model_is_the_same_model(model, toy, tmp_path):

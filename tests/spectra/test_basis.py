@@ -20,8 +20,9 @@ def test_basis_is_orthonormal_with_falling_variance(basis, toy):
 
 def test_projection_reaches_the_noise(basis, toy):
     encoder = RestframeEncoder(toy.rank, toy.transform, *basis)
-    coefficients = encoder.coefficients(*toy.batch)
-    model = toy.transform(basis.mean + coefficients @ basis.spectra, toy.batch.z)
+    amplitude, coefficients = encoder.coefficients(*toy.batch)
+    restframe = basis.mean + coefficients @ basis.spectra
+    model = toy.transform(amplitude[:, None] * restframe, toy.batch.z)
     chi2 = reduced_chi2(toy.batch.flux, toy.batch.ivar, model, toy.rank)
     assert chi2.median() == pytest.approx(1.0, abs=0.05)
     error = (model - toy.truth).square().mean().sqrt()
@@ -39,6 +40,7 @@ def test_masked_pixels_do_not_matter(basis, toy):
 def test_one_component_too_few_is_seen(toy):
     basis = fit_basis([toy.batch], toy.transform, toy.rank - 1, iterations=15)
     encoder = RestframeEncoder(toy.rank - 1, toy.transform, *basis)
-    coefficients = encoder.coefficients(*toy.batch)
-    model = toy.transform(basis.mean + coefficients @ basis.spectra, toy.batch.z)
+    amplitude, coefficients = encoder.coefficients(*toy.batch)
+    restframe = basis.mean + coefficients @ basis.spectra
+    model = toy.transform(amplitude[:, None] * restframe, toy.batch.z)
     assert reduced_chi2(toy.batch.flux, toy.batch.ivar, model, toy.rank - 1).median() > 1.1

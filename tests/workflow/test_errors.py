@@ -49,7 +49,7 @@ def test_gpu_that_is_not_there(finished_copy):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     config = ("--configfile", "config/test.yaml", "--config", "gpus=1")
-    target = "results/models/spender/model.safetensors"
+    target = "results/models/spender/default/model.safetensors"
     copy = finished_copy("gpu")
     output = copy.snakemake(target, "--force", check=False, config=config)
     assert "the configuration asks for `gpus: 1` but no CUDA device is present" in output

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 # Timings are not reproducible, and are not results of the same kind.
 TIMED = ("benchmarks", "runtimes", "logs")
 
-MODEL = "results/models/spender/model.safetensors"
+MODEL = "results/models/spender/default/model.safetensors"
 OBJECTS = "results/spender/sdss_simulated/objects.parquet"
 
 

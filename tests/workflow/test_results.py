@@ -63,7 +63,7 @@ def test_every_column_has_a_description_that_astropy_reads(finished):
 
 
 def test_the_model_has_a_card(finished):
-    card = json.loads((finished.folder / "results/models/spender/model.json").read_text())
+    card = json.loads((finished.folder / "results/models/spender/default/model.json").read_text())
     assert {"architecture", "training_data", "config_digest", "library_version", "metrics"} <= set(
         card
     )

@@ -53,18 +53,29 @@ wildcard_constraints:
     shard=r"\d{4}",
 
 
-# What each analysis offers to the targets: figures, tables, claims, benchmarks.
+PRODUCTS = ("figures", "tables", "claims", "benchmarks")
+# What each analysis offers to the targets, by kind of product.
 ANALYSES = {}
 
 
 def analysis(name, figures=(), tables=(), claims=(), benchmarks=()):
-    """Registers what an analysis offers; `all` and the scorecard ask for everything registered."""
-    ANALYSES[name] = {
-        "figures": figures,
-        "tables": tables,
-        "claims": claims,
-        "benchmarks": benchmarks,
-    }
+    """Adds to what an analysis offers; `all` and the scorecard ask for everything registered."""
+    products = ANALYSES.setdefault(name, {kind: [] for kind in PRODUCTS})
+    for kind, paths in zip(
+        PRODUCTS, (figures, tables, claims, benchmarks), strict=True
+    ):
+        products[kind].extend(paths)
+
+
+def products(name):
+    """Figures, tables and claims of an analysis."""
+    return [path for kind in PRODUCTS[:3] for path in ANALYSES[name][kind]]
+
+
+def model(analysis, variant):
+    """Weights and card of a trained model, as named inputs."""
+    folder = f"results/models/{analysis}/{variant}"
+    return {"weights": f"{folder}/model.safetensors", "card": f"{folder}/model.json"}
 
 
 def offered(kind):

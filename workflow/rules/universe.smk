@@ -54,8 +54,7 @@ analysis(
 rule universe:
     """Everything that checks the simulated sky."""
     input:
-        ANALYSES["universe"]["figures"],
-        ANALYSES["universe"]["claims"],
+        products("universe"),
 
 
 rule stellar_populations:

@@ -30,7 +30,9 @@ with job(snakemake):
         "pca_reduced_chi2": principal_components(basis, model, batch),
     }
     medians = {
-        name: median(pd.Series(reduced_chi2(batch.flux, batch.ivar, observed, model.latent_size)))
+        name: median(
+            pd.Series(reduced_chi2(batch.flux, batch.ivar, observed, model.parameters_per_object))
+        )
         for name, observed in reconstructions.items()
     }
     print(medians)

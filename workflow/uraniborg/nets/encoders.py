@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from uraniborg.nets.layers import ResidualLinear, multilayer_perceptron
 
-__all__ = ["ConvolutionalEncoder", "Encoder", "RestframeEncoder"]
+__all__ = ["PublishedEncoder", "Encoder", "RestframeEncoder"]
 
 
 class Encoder(Protocol):
@@ -22,7 +22,7 @@ class Encoder(Protocol):
     def __call__(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor: ...
 
 
-class ConvolutionalEncoder(nn.Module):
+class PublishedEncoder(nn.Module):
     """The encoder of SPENDER (Melchior et al. 2023, arXiv:2211.07890, section 2.1).
 
     Three convolutions reduce the spectrum to a sequence of 512 channels; half of them are values,
@@ -65,16 +65,30 @@ class ConvolutionalEncoder(nn.Module):
         self.features = multilayer_perceptron(channels[-1] // 2, hidden, latent_size, nn.PReLU)
 
     def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
+        return self.summarise(*self.attend(flux, ivar))
+
+    def attend(self, flux: Tensor, ivar: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and attention along the sequence of P positions, each (N, C, P).
+
+        The attention sums to one over the positions of each channel.
+        """
+
         values, keys = self.convolutions(flux.unsqueeze(1)).chunk(2, dim=1)
-        return self.features((values * keys.softmax(dim=-1)).sum(dim=-1))
+        return values, keys.softmax(dim=-1)
+
+    def summarise(self, values: Tensor, attention: Tensor) -> Tensor:
+        """Latents (N, latent_size) of values that are attended to."""
+
+        return self.features((values * attention).sum(dim=-1))
 
 
 class RestframeEncoder(nn.Module):
     """An encoder that knows the redshift: weighted projection on a rest-frame basis, then a net.
 
-    The spectrum is explained by the basis (generalised least squares with the prior variance of
-    the coefficients, so gaps and noise are handled where they arise), and the posterior-mean
-    coefficients are mapped to the latent by a linear layer plus a small network.
+    The spectrum is explained by a multiple of the mean plus the basis (generalised least squares
+    with the prior variance of the coefficients, so gaps and noise are handled where they arise).
+    The coefficients in units of that multiple do not depend on how bright the object is, nor on
+    what the spectrum was divided by; a linear layer plus a small network maps them to the latent.
 
     Args:
         latent_size: Number of latents.
@@ -100,46 +114,62 @@ class RestframeEncoder(nn.Module):
         self.register_buffer("mean", mean.clone())
         self.register_buffer("basis", basis.clone())
         self.register_buffer("variance", variance.clone())
-        self.register_buffer("_products", _pair_products(basis), persistent=False)
+        self.register_buffer("_products", _pair_products(self._components), persistent=False)
         self.register_load_state_dict_post_hook(_renew_products)
         self.network = ResidualLinear(len(basis), hidden, latent_size)
 
     def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
-        return self.network(self.coefficients(flux, ivar, z) / self.variance.sqrt())
+        _, coefficients = self.coefficients(flux, ivar, z)
+        return self.network(coefficients / self.variance.sqrt())
 
-    def coefficients(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
-        """Posterior mean of the basis coefficients, shape (N, K).
+    def coefficients(self, flux: Tensor, ivar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Amplitude of the mean spectrum (N,) and posterior mean of the coefficients (N, K) in
+        units of it.
 
         The information matrix uses the inverse variance pulled back to rest-frame pixels, which
         neglects that interpolation mixes neighbouring pixels; the network learns the rest.
         """
 
-        residual = flux - self.transform(self.mean.expand(len(z), -1), z)
-        projection = self.transform.adjoint(ivar * residual, z) @ self.basis.T
-        information = self._information(self.transform.adjoint(ivar, z))
-        return torch.linalg.solve(information, projection)
+        information, projection = self.normal_equations(flux, ivar, z)
+        # How bright it is roughly: the amplitude of the mean alone, above its own noise, in whose
+        # units the prior of the coefficients holds.
+        weight = information[:, 0, 0].clamp_min(torch.finfo(flux.dtype).tiny)
+        scale = (projection[:, 0] / weight).maximum(weight.rsqrt())
+        prior = torch.diag(nn.functional.pad(1 / self.variance, (1, 0)))
+        solution = torch.linalg.solve(
+            information * scale[:, None, None].square() + prior, projection * scale[:, None]
+        )
+        # Coefficients of a spectrum that is all noise would be divided by next to nothing.
+        relative = solution[:, 0].clamp_min(0.1)
+        return relative * scale, solution[:, 1:] / relative[:, None]
 
-    def _information(self, ivar: Tensor) -> Tensor:
-        """Basis covariance under rest-frame weights plus the prior, shape (N, K, K)."""
+    def normal_equations(self, flux: Tensor, ivar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Information matrix (N, K + 1, K + 1) and projection (N, K + 1) of the mean and the
+        basis, without the prior."""
 
-        size = len(self.basis)
-        rows, columns = torch.tril_indices(size, size, device=ivar.device)
-        # One matrix product for all objects: the K (K + 1) / 2 products of basis spectra are fixed.
-        lower = ivar @ self._products.T
-        information = ivar.new_zeros(len(ivar), size, size)
+        size = len(self.basis) + 1
+        projection = self.transform.adjoint(ivar * flux, z) @ self._components.T
+        rows, columns = torch.tril_indices(size, size, device=flux.device)
+        # One matrix product for all objects: products of pairs of spectra are fixed.
+        lower = self.transform.adjoint(ivar, z) @ self._products.T
+        information = lower.new_zeros(len(lower), size, size)
         information[:, rows, columns] = lower
         information[:, columns, rows] = lower
-        return information + torch.diag(1 / self.variance)
+        return information, projection
+
+    @property
+    def _components(self) -> Tensor:
+        return torch.cat([self.mean[None], self.basis])
 
 
 def _renew_products(encoder: RestframeEncoder, _: object) -> None:
     """The products follow from the basis, so they are not stored with it."""
 
-    encoder._products.copy_(_pair_products(encoder.basis))
+    encoder._products.copy_(_pair_products(encoder._components))
 
 
-def _pair_products(basis: Tensor) -> Tensor:
-    """Products of all pairs of basis spectra, shape (K (K + 1) / 2, M)."""
+def _pair_products(spectra: Tensor) -> Tensor:
+    """Products of all pairs of K spectra, shape (K (K + 1) / 2, M)."""
 
-    rows, columns = torch.tril_indices(len(basis), len(basis), device=basis.device)
-    return basis[rows] * basis[columns]
+    rows, columns = torch.tril_indices(len(spectra), len(spectra), device=spectra.device)
+    return spectra[rows] * spectra[columns]

@@ -83,7 +83,7 @@ def object_table(
         part = scalars.iloc[rows][names].copy()
         part["good_pixels"] = (batch.ivar > 0).sum(dim=1).numpy()
         part["reduced_chi2"] = reduced_chi2(
-            batch.flux, batch.ivar, reconstruction.observed, model.latent_size
+            batch.flux, batch.ivar, reconstruction.observed, model.parameters_per_object
         ).numpy()
         part["truth_reduced_chi2"] = reduced_chi2(batch.flux, batch.ivar, noiseless, 0).numpy()
         part["residual_noise"] = (

@@ -2,32 +2,35 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from uraniborg.grids import WavelengthGrid
 from uraniborg.nets.decoders import LowRankDecoder, PerceptronDecoder
-from uraniborg.nets.encoders import ConvolutionalEncoder, Encoder, RestframeEncoder
+from uraniborg.nets.encoders import Encoder, PublishedEncoder, RestframeEncoder
 from uraniborg.nets.weights import load_card, load_weights
 from uraniborg.spectra.basis import Basis
 from uraniborg.spectra.transform import RedshiftTransform
 
-__all__ = ["Reconstruction", "SpectrumAutoencoder"]
+__all__ = ["Reconstruction", "SpectrumAutoencoder", "best_fit_amplitude"]
 
 
 class Reconstruction(NamedTuple):
-    """What the model makes of N spectra, in units of their norm.
+    """What the model makes of N spectra.
 
     Attributes:
         latent: Shape (N, latent_size).
-        restframe: Rest-frame spectra, shape (N, M).
-        observed: The same at the objects' redshifts in the spectrograph's pixels, shape (N, L).
+        restframe: Rest-frame spectra as decoded, without the amplitude, shape (N, M).
+        amplitude: What they are multiplied by, in units of the norm, shape (N,).
+        observed: The product at the objects' redshifts in the spectrograph's pixels, in units of
+            the norm, shape (N, L).
     """
 
     latent: Tensor
     restframe: Tensor
+    amplitude: Tensor
     observed: Tensor
 
 
@@ -38,11 +41,20 @@ class SpectrumAutoencoder(nn.Module):
         encoder: Spectra to latents.
         decoder: Latents to rest-frame spectra of M pixels.
         transform: Rest-frame spectra to the L observed pixels.
+        amplitude: `best_fit` multiplies each model by what fits the data best, so that it does not
+            matter what they were divided by; `norm` takes the norm for the amplitude, as published.
     """
 
-    def __init__(self, encoder: Encoder, decoder: nn.Module, transform: RedshiftTransform) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        transform: RedshiftTransform,
+        amplitude: Literal["best_fit", "norm"] = "best_fit",
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.transform = encoder, decoder, transform
+        self.amplitude = amplitude
 
     @classmethod
     def build(
@@ -51,8 +63,7 @@ class SpectrumAutoencoder(nn.Module):
         """Builds a model from its settings.
 
         Args:
-            architecture: `encoder` (`restframe` | `published`), `decoder` (`low_rank` |
-                `published`), `latent_size`, `rank`, `z_min`, `z_max`, `lsf_sigma`.
+            architecture: The section `architecture` of the configuration.
             grid: The spectrograph's grid.
             basis: Where low-rank parts start from. Without one they are zero, to be loaded.
         """
@@ -65,12 +76,12 @@ class SpectrumAutoencoder(nn.Module):
         if architecture["encoder"] == "restframe":
             encoder = RestframeEncoder(latent_size, transform, *basis)
         else:
-            encoder = ConvolutionalEncoder(latent_size)
+            encoder = PublishedEncoder(latent_size)
         if architecture["decoder"] == "low_rank":
             decoder = LowRankDecoder(latent_size, *basis)
         else:
             decoder = PerceptronDecoder(latent_size, size)
-        return cls(encoder, decoder, transform)
+        return cls(encoder, decoder, transform, architecture["amplitude"])
 
     @classmethod
     def load(cls, weights: str | Path, card: str | Path) -> Self:
@@ -90,6 +101,12 @@ class SpectrumAutoencoder(nn.Module):
     def latent_size(self) -> int:
         return self.encoder.latent_size
 
+    @property
+    def parameters_per_object(self) -> int:
+        """Numbers that are fitted to each spectrum."""
+
+        return self.latent_size + (self.amplitude == "best_fit")
+
     def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Reconstruction:
         """Reconstructs spectra.
 
@@ -99,6 +116,34 @@ class SpectrumAutoencoder(nn.Module):
             z: Redshifts, shape (N,).
         """
 
-        latent = self.encoder(flux, ivar, z)
-        restframe = self.decoder(latent)
-        return Reconstruction(latent, restframe, self.transform(restframe, z))
+        latent = self.encode(flux, ivar, z)
+        restframe = self.decode(latent)
+        shape = self.transform(restframe, z)
+        if self.amplitude == "norm":
+            return Reconstruction(latent, restframe, flux.new_ones(len(z)), shape)
+        amplitude = best_fit_amplitude(flux, ivar, shape)
+        return Reconstruction(latent, restframe, amplitude, amplitude[:, None] * shape)
+
+    def encode(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
+        """Latents of spectra, as in `forward`, shape (N, latent_size)."""
+
+        return self.encoder(flux, ivar, z)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Rest-frame spectra of latents, without an amplitude, shape (N, M)."""
+
+        return self.decoder(latent)
+
+
+def best_fit_amplitude(flux: Tensor, ivar: Tensor, model: Tensor) -> Tensor:
+    """The multiple of each model that has the least chi-squared, shape (N,).
+
+    Args:
+        flux: Spectra (N, L).
+        ivar: Their inverse variance (N, L), 0 where masked.
+        model: Models (N, L).
+    """
+
+    weighted = ivar * model
+    norm = (weighted * model).sum(dim=1).clamp_min(torch.finfo(flux.dtype).tiny)
+    return (weighted * flux).sum(dim=1) / norm

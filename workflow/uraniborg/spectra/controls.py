@@ -41,5 +41,6 @@ def principal_components(basis: Basis, model: SpectrumAutoencoder, batch: Batch)
     size = model.latent_size
     mean, spectra, variance = basis.mean, basis.spectra[:size], basis.variance[:size]
     projection = RestframeEncoder(size, model.transform, mean, spectra, variance)
-    coefficients = projection.coefficients(*batch)
-    return model.transform(mean + coefficients @ spectra, batch.z)
+    amplitude, coefficients = projection.coefficients(*batch)
+    restframe = amplitude[:, None] * (mean + coefficients @ spectra)
+    return model.transform(restframe, batch.z)

@@ -47,9 +47,11 @@ class RedshiftTransform(nn.Module):
 
     @classmethod
     def of(cls, architecture: Mapping[str, Any], grid: WavelengthGrid) -> Self:
-        """The transform of a model's settings `z_max`, `z_min` and `lsf_sigma`."""
+        """The transform of a model's settings `z_max`, `z_min` and `lsf`."""
 
-        return cls(grid, architecture["z_max"], architecture["z_min"], architecture["lsf_sigma"])
+        lsf = architecture["lsf"]
+        sigma = 0.0 if lsf == "none" else float(lsf)
+        return cls(grid, architecture["z_max"], architecture["z_min"], sigma)
 
     def forward(self, restframe: Tensor, z: Tensor) -> Tensor:
         """Rest-frame spectra (N, M) at redshifts (N,) as observed spectra (N, L).

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from uraniborg.errors import UserError
+from uraniborg.settings import validate
+from uraniborg.spectra.variants import basis_owners, model_variants
+
+SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
+
+
+def section(**changes):
+    return validate({"spender": changes}, SCHEMA, name="test")["spender"]
+
+
+def test_variants_differ_in_what_they_say_and_share_the_rest():
+    settings = section(
+        architecture={"rank": 30},
+        training={"epochs": 50},
+        latent_sizes=[2, 12],
+        latent_training={"epochs": 5},
+        variants={"flux": {"architecture": {"encoder": "flux"}}},
+    )
+    variants = model_variants(settings, SCHEMA)
+    assert list(variants) == ["default", "latent_02", "latent_12", "flux"]
+    assert all(variant["architecture"]["rank"] == 30 for variant in variants.values())
+    assert variants["latent_12"]["architecture"]["latent_size"] == 12
+    assert variants["latent_12"]["training"]["epochs"] == 5
+    assert variants["flux"]["architecture"]["encoder"] == "flux"
+    assert variants["flux"]["training"] == variants["default"]["training"]
+
+
+def test_a_basis_is_shared_where_it_is_the_same():
+    settings = section(
+        latent_sizes=[4],
+        variants={
+            "flux": {"architecture": {"encoder": "flux"}},
+            "fine": {"architecture": {"oversampling": 2}},
+            "finer": {"architecture": {"oversampling": 2, "latent_size": 8}},
+        },
+    )
+    owners = basis_owners(model_variants(settings, SCHEMA))
+    assert owners == {
+        "default": "default",
+        "latent_04": "default",
+        "flux": "default",
+        "fine": "fine",
+        "finer": "fine",
+    }
+
+
+def test_a_wrong_setting_names_the_variant():
+    settings = section(variants={"flux": {"architecture": {"encodre": "flux"}}})
+    with pytest.raises(UserError, match=r"variant flux.*encodre.*did you mean 'encoder'"):
+        model_variants(settings, SCHEMA)

@@ -1,0 +1,35 @@
+"""
+Benchmarks: the model's parts timed against their peers.
+
+REQUIRED INPUTS:
+    results/models/spender/default/            the trained model
+    results/surveys/{survey}/spectra/*.arrow   of the training survey
+OUTPUTS:
+    results/benchmarks/spender.json
+"""
+
+analysis("spender", benchmarks=["results/benchmarks/spender.json"])
+
+
+rule spender_benchmark:
+    """Times the model's parts against their peers."""
+    input:
+        **model("spender", "default"),
+        basis="results/models/spender/default/basis.safetensors",
+        spectra=shards(SPENDER["train_on"])[0],
+    output:
+        "results/benchmarks/spender.json",
+    log:
+        "results/logs/spender/benchmark.log",
+    benchmark:
+        "results/runtimes/spender/benchmark.tsv"
+    conda:
+        "../../../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        code=code("../../tests/benchmarks/spectra.py"),
+    script:
+        "../../../tests/benchmarks/spectra.py"

@@ -23,6 +23,7 @@ from uraniborg.surveys.preparation import (
     quarantined,
 )
 from uraniborg.surveys.readers import multimodal_universe, sdss
+from uraniborg.surveys.readers import table as table_reader
 from uraniborg.surveys.readers.errors import UnreadableError
 from uraniborg.surveys.registry import Survey
 from uraniborg.surveys.splits import split_of
@@ -41,7 +42,11 @@ __all__ = [
     "ingest",
 ]
 
-READERS = {"multimodal_universe": multimodal_universe.read, "sdss": sdss.read}
+READERS = {
+    "multimodal_universe": multimodal_universe.read,
+    "sdss": sdss.read,
+    "table": table_reader.read,
+}
 """Functions that yield `Observations` from a path, by name of the format."""
 
 _BATCH = 256

@@ -35,6 +35,15 @@ def test_agrees_with_astropy(ours, astropy, unit):
     assert ours(torch.as_tensor(REDSHIFTS)).numpy() == pytest.approx(expected, rel=1e-6)
 
 
+def test_nodes_are_exact():
+    # Node 2000 of 4001 that are evenly spaced in ln(1+z).
+    z = np.expm1(np.log1p(Z_LIMIT) / 2)
+    node = torch.tensor([z], dtype=torch.float64)
+    distance = Planck15.luminosity_distance(z).to_value(units.Mpc)
+    assert luminosity_distance(node).item() == pytest.approx(distance, rel=1e-11)
+    assert age(node).item() == pytest.approx(Planck15.age(z).to_value(units.yr), rel=1e-11)
+
+
 def test_differentiable_in_redshift():
     z = torch.tensor([0.05, 0.7], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(luminosity_distance, (z,), eps=1e-7, rtol=1e-4)

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,7 +13,7 @@ from astropy.io import fits
 from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 from uraniborg.surveys.ingest import catalogue, ingest
-from uraniborg.surveys.matching import matching_files, part_of
+from uraniborg.surveys.matching import files_of, matching_files, part_of
 from uraniborg.surveys.registry import Survey
 from uraniborg.tables import SPECTRUM_COLUMNS, Spectra, read_metadata, read_table
 
@@ -146,6 +147,22 @@ def test_every_fault_is_set_aside_with_its_reason(run, folder, write_spec):
     ] == "0266-51602-0104"  # fmt: skip
 
 
+def test_missing_redshifts_stay_if_they_are_to_be_estimated(run, folder, write_spec):
+    write_spec(folder / "no_redshift.fits", FIBERID=104, Z=np.nan)
+    selection = {"z_min": 0.015, "z_max": 0.045, "z_err_max": 1e-3, "zwarning_allowed": 0}
+    survey = replace(SURVEY, selection=selection, missing_redshift="estimate")
+    spectra, quarantine, table = run(folder, survey)
+    assert "has no finite redshift" not in set(quarantine["reason"])
+    missing = table[table["object_id"] == "0266-51602-0104"]
+    assert np.isnan(missing["z"].item())
+    assert np.isnan(spectra.column("z")[missing["row"]]).all()
+    # Without a redshift there is no rest frame, so the norm is the median of all good pixels.
+    flux = spectra.vectors("flux", missing["row"])[0]
+    assert missing["norm"].item() == pytest.approx(np.median(flux[flux > 0]))
+    # Those with a redshift are selected by it as before.
+    assert table["z"].dropna().between(0.015, 0.045).all()
+
+
 def test_single_bad_pixels_are_masked_not_fatal(run, folder, write_spec):
     flux, ivar = np.full(200, 5, np.float32), np.ones(200, np.float32)
     mask = np.zeros(200, np.int32)
@@ -191,6 +208,15 @@ def test_files_of_one_name_share_a_shard(tmp_path):
     files = {name: tmp_path / name for name in names}
     parts = [set(part_of(files, shard, 2)) for shard in range(2)]
     assert parts == [{"a/x.fits", "b/x.fits.gz", "c/x.fits", "z.fits"}, {"a/y.fits"}]
+
+
+def test_files_are_those_of_the_archive_or_the_users(folder, tmp_path):
+    mine = [files_of(replace(SURVEY, shards=2), shard, [], folder) for shard in range(2)]
+    assert {**mine[0], **mine[1]} == matching_files(SURVEY.patterns, folder)
+    assert not mine[0].keys() & mine[1].keys()
+    archive = replace(SURVEY, source="archive", shards=1)
+    files = files_of(archive, 0, ["results/downloads/a.fits"], tmp_path)
+    assert files == {"a.fits": Path("results/downloads/a.fits")}
 
 
 def test_no_file_is_an_error_that_names_pattern_and_folder(tmp_path):

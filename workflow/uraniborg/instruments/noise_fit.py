@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from astropy.io import fits
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 from uraniborg.instruments.noise import NoiseModel, continuum_shapes
 from uraniborg.instruments.noise_measures import (
@@ -27,13 +25,12 @@ from uraniborg.instruments.noise_measures import (
     shortened,
     tail_width,
 )
+from uraniborg.instruments.spec_files import ADDED_ERROR, read_spec_file
 
 __all__ = ["FibreSpectra", "fit_noise", "read_fibres"]
 
 _DETREND_PIXELS = 151
 _SKY_ORDERS = 5
-# SDSS adds this fraction of the flux to the error of every exposure (`adderr` in idlspec2d).
-_ADDED_ERROR = 0.03
 
 
 class FibreSpectra(NamedTuple):
@@ -59,27 +56,15 @@ def read_fibres(paths: Sequence[str | Path], grid: WavelengthGrid) -> FibreSpect
         UserError: A file has no coadded spectrum in its first extension.
     """
 
-    count = len(paths)
-    vectors = {name: np.full((count, grid.size), np.nan) for name in ("flux", "ivar", "lsf", "sky")}
-    exposure, exposures = np.empty(count), np.empty(count)
-    for i, path in enumerate(paths):
-        with fits.open(path) as file:
-            header, table = file[0].header, file[1].data if len(file) > 1 else None
-            if "loglam" not in (name.lower() for name in getattr(table, "names", ())):
-                raise UserError(f"{path}: has no table with 'loglam' in extension 1; is it a spec?")
-            pixel = np.rint((table["loglam"] - grid.start) / grid.step).astype(int)
-            inside = (pixel >= 0) & (pixel < grid.size)
-            for name, column in (
-                ("flux", "flux"),
-                ("ivar", "ivar"),
-                ("lsf", "wdisp"),
-                ("sky",) * 2,
-            ):
-                vectors[name][i, pixel[inside]] = table[column][inside]
-            # Both arms are counted: a blue and a red frame make one exposure.
-            exposure[i], exposures[i] = header["EXPTIME"], header["NEXP"] / 2
-    vectors["ivar"] = np.nan_to_num(vectors["ivar"])
-    return FibreSpectra(**vectors, exposure=exposure, exposures=exposures)
+    files = [read_spec_file(path, grid) for path in paths]
+    return FibreSpectra(
+        *(
+            np.array([getattr(file, name) for file in files])
+            for name in ("flux", "ivar", "lsf", "sky")
+        ),
+        exposure=np.array([file.header["EXPTIME"] for file in files], float),
+        exposures=np.array([file.exposures for file in files]),
+    )
 
 
 def fit_noise(sky: FibreSpectra, galaxies: FibreSpectra, grid: WavelengthGrid) -> NoiseModel:
@@ -139,7 +124,7 @@ def fit_noise(sky: FibreSpectra, galaxies: FibreSpectra, grid: WavelengthGrid) -
         tilt=tilt,
         spread=float(np.std(spread)),
         tails=tail_width(chi / np.exp(spread)[:, None]),
-        floor=float(_ADDED_ERROR / np.sqrt(exposures)),
+        floor=float(ADDED_ERROR / np.sqrt(exposures)),
         sky_errors=_sky_errors(sky, continuum),
         starts=starts,
         ends=ends,
@@ -181,7 +166,7 @@ def _photon(galaxies: FibreSpectra, sigma: np.ndarray, exposure: float) -> np.nd
     """
 
     time = (galaxies.exposure / exposure)[:, None]
-    floor = (_ADDED_ERROR * galaxies.flux) ** 2 / galaxies.exposures[:, None]
+    floor = (ADDED_ERROR * galaxies.flux) ** 2 / galaxies.exposures[:, None]
     variance = np.where(galaxies.ivar > 0, galaxies.ivar, np.nan) ** -1
     photons = variance - floor - sigma**2 / time
     clear = (photons > 0.5 * variance) & (galaxies.flux > 0)

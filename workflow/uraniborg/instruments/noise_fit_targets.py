@@ -35,6 +35,7 @@ from uraniborg.instruments.noise_measures import (
     shortened,
     tail_width,
 )
+from uraniborg.instruments.spec_files import ADDED_ERROR, SpecFile, read_spec_file
 
 __all__ = [
     "TargetSpectra",
@@ -53,8 +54,6 @@ _LYMAN_ALPHA = 1215.67
 # Signal-to-noise ratio up to which narrow features, some 10% in galaxies and less in quasars, stay
 # well below the noise.
 _FAINT, _QUASAR_FAINT = 3.0, 8.0
-# SDSS adds this fraction of the flux to the error of every exposure (`adderr` in idlspec2d).
-_ADDED_ERROR = 0.03
 # Prior scatter of ln(level): between spectra of one pointing, of its slope, between pointings.
 _LEVEL_PRIOR, _TILT_PRIOR, _POINTING_PRIOR = 0.1, 0.1, 1.0
 # Prior of ln(background flux density), a parabola in wavelength: about that of sky and detector in
@@ -98,32 +97,30 @@ def read_boss_targets(paths: Sequence[str | Path], grid: WavelengthGrid) -> Targ
         UserError: A file has no coadded spectrum in its first extension.
     """
 
-    count = len(paths)
-    columns = {"flux": "flux", "ivar": "ivar", "lsf": "wdisp", "sky": "sky"}
-    vectors = {name: np.full((count, grid.size), np.nan) for name in columns}
-    quiet, floor = np.zeros((count, grid.size), bool), np.empty(count)
-    pointing = np.empty(count, object)
-    for i, path in enumerate(paths):
-        with fits.open(path) as file:
-            header, table = file[0].header, file[1].data if len(file) > 1 else None
-            if "loglam" not in (name.lower() for name in getattr(table, "names", ())):
-                raise UserError(f"{path}: has no table with 'loglam' in extension 1; is it a spec?")
-            pixel = np.rint((table["loglam"] - grid.start) / grid.step).astype(int)
-            inside = (pixel >= 0) & (pixel < grid.size)
-            for name, column in columns.items():
-                vectors[name][i, pixel[inside]] = table[column][inside]
-            # Both arms are counted: a blue and a red frame make one exposure.
-            floor[i] = _ADDED_ERROR / np.sqrt(header["NEXP"] / 2)
-            pointing[i] = header["PLATEID"]
-            row = file[2].data[0]
-            quasar, z = row["CLASS"].strip() == "QSO", row["Z"]
-        ratio = smooth_flux(vectors["flux"][i]) * np.nan_to_num(vectors["ivar"][i]) ** 0.5
-        forest = grid.wavelength < 1.02 * _LYMAN_ALPHA * (1 + z)
-        quiet[i] = (ratio < _QUASAR_FAINT) & ~forest if quasar else ratio < _FAINT
-    vectors["ivar"] = np.nan_to_num(vectors["ivar"])
-    return TargetSpectra(
-        **vectors, quiet=quiet, floor=floor, pointing=pointing, depth=np.ones(count)
+    files = [read_spec_file(path, grid) for path in paths]
+    flux, ivar, lsf, sky = (
+        np.array([getattr(file, name) for file in files]) for name in ("flux", "ivar", "lsf", "sky")
     )
+    return TargetSpectra(
+        flux,
+        ivar,
+        lsf,
+        sky,
+        quiet=np.array([_is_quiet(file, grid) for file in files]),
+        floor=ADDED_ERROR / np.sqrt([file.exposures for file in files]),
+        pointing=np.array([file.header["PLATEID"] for file in files], object),
+        depth=np.ones(len(files)),
+    )
+
+
+def _is_quiet(file: SpecFile, grid: WavelengthGrid) -> np.ndarray:
+    """Where the target of BOSS may be taken for smooth, shape (size,)."""
+
+    ratio = smooth_flux(file.flux) * np.sqrt(file.ivar)
+    if file.about["CLASS"].strip() != "QSO":
+        return ratio < _FAINT
+    forest = grid.wavelength < 1.02 * _LYMAN_ALPHA * (1 + file.about["Z"])
+    return (ratio < _QUASAR_FAINT) & ~forest
 
 
 def read_desi_targets(paths: Sequence[str | Path], grid: WavelengthGrid) -> TargetSpectra:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from uraniborg.errors import UserError
+from uraniborg.surveys.registry import Survey
 
-__all__ = ["matching_files", "part_of"]
+__all__ = ["files_of", "matching_files", "part_of"]
 
 
 def matching_files(patterns: Sequence[str], data_root: str | Path) -> dict[str, Path]:
@@ -35,6 +36,28 @@ def matching_files(patterns: Sequence[str], data_root: str | Path) -> dict[str, 
             "set `data_root` in the configuration, or `files: patterns` of the survey."
         )
     return files
+
+
+def files_of(
+    survey: Survey, shard: int, downloads: Sequence[str | Path], data_root: str | Path
+) -> dict[str, Path]:
+    """The files of one shard of a real survey, by the names that the quarantine table calls them.
+
+    Args:
+        survey: The survey.
+        shard: Number of the shard.
+        downloads: Its files if its source is `archive`.
+        data_root: Where its patterns start if its files are the user's.
+
+    Raises:
+        UserError: No file matches.
+    """
+
+    if survey.source == "archive":
+        files = {Path(path).name: Path(path) for path in downloads}
+    else:
+        files = matching_files(survey.patterns, data_root)
+    return part_of(files, shard, survey.shards)
 
 
 def part_of(files: Mapping[str, Path], shard: int, shards: int) -> dict[str, Path]:

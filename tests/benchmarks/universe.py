@@ -200,7 +200,7 @@ with job(snakemake):
     rows = [
         *of_survey(PHOTOMETRY, params.photometry, "photometry in 9 bands", threads, inputs),
         *of_survey(SPECTRA, params.spectra, "SDSS spectra", threads, inputs),
-        of_gradients(inputs["grid"], params.gradients, threads),
-        of_photometry(inputs["grid"], 1000, threads),
+        of_gradients(inputs["ssp_grid"], params.gradients, threads),
+        of_photometry(inputs["ssp_grid"], 1000, threads),
     ]
     write_records(snakemake.output[0], rows)

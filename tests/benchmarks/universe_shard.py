@@ -13,23 +13,22 @@ import torch
 from uraniborg.instruments.photometer import photometer
 from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.surveys.photometry import PhotometricSky, simulate_photometry
+from uraniborg.surveys.population import Resources
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.simulation import Resources, simulate
+from uraniborg.surveys.simulation import simulate
 
 job = json.load(sys.stdin)
-survey, shard, inputs = Survey(**job["survey"]), job["shard"], job["inputs"]
+survey, shard, resources = Survey(**job["survey"]), job["shard"], Resources.of(job["inputs"])
 folder = Path(job["folder"])
 torch.set_num_threads(1)
 if survey.kind == "photometry":
-    files = (inputs["grid"], inputs["hyperparameters"], inputs["dust_emission"])
-    sky = PhotometricSky(survey, photometer(survey.instrument), *files)
+    sky = PhotometricSky(survey, photometer(survey.instrument), resources)
     simulate_photometry(sky, shard, folder / f"{shard}.parquet", folder / f"truth_{shard}.parquet")
 else:
-    names = ("grid", "hyperparameters", "star_basis", "quasar_lines")
     simulate(
         survey,
         shard,
-        Resources(*(inputs[name] for name in names)),
+        resources,
         spectrograph(survey.instrument),
         folder / f"{shard}.arrow",
         folder / f"truth_{shard}.arrow",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uraniborg.population.distances import Standardisation
-from uraniborg.population.fitting import Free, fit_population, trace_columns
+from uraniborg.population.fitting import Free, fit_in_rounds, fit_population, trace_columns
 from uraniborg.tables import write_table
 
 TRUTH = {"fraction": 0.3, "red": 0.95, "slope": 1.8, "scatter": 0.05, "depth": 17.2}
@@ -67,7 +67,7 @@ def test_the_trace_is_a_table_with_the_best_of_all_simulations(fitted, tmp_path)
     best = fitted.trace.loc[fitted.trace["cost"].idxmin()]
     assert best["distance"] == fitted.distance
     assert best[list(fitted.hyperparameters)].to_dict() == fitted.hyperparameters
-    write_table(tmp_path / "trace.parquet", fitted.trace, trace_columns(HYPERPARAMETERS))
+    write_table(tmp_path / "trace.parquet", fitted.trace, trace_columns(fitted.hyperparameters))
 
 
 def test_no_more_simulations_than_allowed_and_always_the_same():
@@ -84,6 +84,18 @@ def test_a_start_outside_its_bounds_is_refused():
             [Free("fraction", 1.5, 0.1, 0.0, 1.0)],
             [Standardisation.of(simulate(TRUTH))],
         )
+
+
+def test_rounds_come_nearer_to_the_truth_and_keep_the_bounds():
+    real = simulate(TRUTH, seed=1)
+    at_a_bound = [Free("fraction", 0.0, 0.2, 0.0, 1.0), *HYPERPARAMETERS[1:]]
+    comparable = [Standardisation.of(real, 6.0, whiten=True)]
+    fit = fit_in_rounds(lambda values: [simulate(values)], [real], at_a_bound, comparable, 20)
+    assert len(fit.trace) == 60
+    assert list(fit.trace["call"]) == 3 * list(range(20))
+    assert fit.trace["fraction"].between(0, 1).all()
+    assert fit.trace["distance"][40:].min() <= fit.trace["distance"][:20].min()
+    assert fit.hyperparameters["fraction"] == pytest.approx(TRUTH["fraction"], abs=0.05)
 
 
 def test_too_few_calls_are_refused():

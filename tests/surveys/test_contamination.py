@@ -11,9 +11,10 @@ from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.surveys import contamination
+from uraniborg.surveys.population import Resources
 from uraniborg.surveys.registry import load_surveys
-from uraniborg.surveys.simulation import Resources, SpectroscopicSky
-from uraniborg.surveys.sources import quasars, stars
+from uraniborg.surveys.simulation import SpectroscopicSky
+from uraniborg.surveys.sources import quasar_view, quasars, star_view, stars
 from uraniborg.universe.contaminants import (
     CHANCES,
     CONFUSED_LINES,
@@ -33,11 +34,12 @@ C = 299792.458
 
 def sky_of(root, **universe):
     survey = load_surveys(root / "config/surveys")["sdss_simulated"]
-    universe = {**survey.universe, "hyperparameters": "published", **universe}
+    plain = {"hyperparameters": "published", "contaminants": {}}
+    universe = {**survey.universe, **plain, **universe}
     folder = root / "resources"
     resources = Resources(
         folder / "ssp_grid.safetensors",
-        "",
+        None,
         folder / "star_basis.safetensors",
         folder / "quasar_lines.parquet",
     )
@@ -104,9 +106,10 @@ def of_source(both, rows, name, absorbed=False, **changes):
 
     folder, instrument = both.sky.resources, both.sky.spectrograph
     if name == "star":
-        source = stars(folder.star_basis, instrument, 18.0, 1)
+        source = stars(folder.star_basis, star_view(instrument), 18.0, 1)
     else:
-        source = quasars(folder.quasar_lines, instrument, 20.0, 1, absorbed)
+        view = quasar_view(instrument)
+        source = quasars(folder.quasar_lines, view, 20.0, 1, bal_fraction=float(absorbed))
     truth = both.truth.iloc[rows]
     parameters = {
         column.name.removeprefix(f"{name}_"): truth[column.name].to_numpy()

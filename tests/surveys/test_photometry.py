@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from uraniborg.errors import UserError
 from uraniborg.instruments.photometer import photometer
 from uraniborg.surveys.photometry import PhotometricSky, simulate_photometry
+from uraniborg.surveys.population import Resources
 from uraniborg.surveys.registry import Survey
 from uraniborg.tables import read_table
 
@@ -33,15 +35,20 @@ SURVEY = Survey(
 
 
 @pytest.fixture(scope="module")
-def sky(root):
-    resources = root / "resources"
-    return PhotometricSky(
-        SURVEY,
-        photometer(SURVEY.instrument),
-        resources / "ssp_grid.safetensors",
-        resources / "galaxy_population.json",
-        resources / "dust_emission.safetensors",
+def resources(root):
+    folder = root / "resources"
+    return Resources(
+        folder / "ssp_grid.safetensors",
+        folder / "galaxy_population.json",
+        folder / "star_basis.safetensors",
+        folder / "quasar_lines.parquet",
+        folder / "dust_emission.safetensors",
     )
+
+
+@pytest.fixture(scope="module")
+def sky(resources):
+    return PhotometricSky(SURVEY, photometer(SURVEY.instrument), resources)
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +97,18 @@ def test_other_hyperparameters_make_other_galaxies(sky, whole):
     assert sky.population.hyperparameters["attenuation_scale"] == 1.0
 
 
-def test_stars_and_quasars_are_seen_too(root, sky):
-    resources = root / "resources"
-    mixed = PhotometricSky(
-        dataclasses.replace(SURVEY, universe={**SURVEY.universe, "stars": 0.3, "quasars": 0.2}),
-        photometer(SURVEY.instrument),
-        resources / "ssp_grid.safetensors",
-        resources / "galaxy_population.json",
-        resources / "dust_emission.safetensors",
-        resources / "star_basis.safetensors",
-        resources / "quasar_lines.parquet",
-    )
+def with_others(star, quasar):
+    universe = {**SURVEY.universe, "stars": star, "quasars": quasar}
+    return dataclasses.replace(SURVEY, universe=universe)
+
+
+def test_stars_and_quasars_fit_into_the_survey(resources):
+    with pytest.raises(UserError, match="more than all objects"):
+        PhotometricSky(with_others(0.7, 0.7), photometer(SURVEY.instrument), resources)
+
+
+def test_stars_and_quasars_are_seen_too(resources, sky):
+    mixed = PhotometricSky(with_others(0.3, 0.2), photometer(SURVEY.instrument), resources)
     seen, true = mixed.observe(0, 512)
     share = true["kind"].value_counts(normalize=True)
     assert share["star"] == pytest.approx(0.3, abs=0.08)
@@ -109,6 +117,12 @@ def test_stars_and_quasars_are_seen_too(root, sky):
     assert stars["stellar_mass"].isna().all()
     assert stars["star_temperature"].notna().all()
     assert stars["z"].abs().max() < 0.005
+    # Broad lines give redshifts less exactly than narrow ones.
+    error = seen["z_err"].groupby(true["kind"]).max()
+    assert error["quasar"] > 10 * error["star"] == 10 * error["galaxy"]
+    pull = ((seen["z"] - true["z"]) / seen["z_err"]).groupby(true["kind"]).std()
+    assert pull["quasar"] == pytest.approx(1, abs=0.3)
+    assert pull["galaxy"] == pytest.approx(1, abs=0.2)
     # Stars are blue beyond 3 um (Rayleigh-Jeans), hot dust of quasars is not (Stern et al. 2012).
     colours = [
         -2.5 * np.log10(table["wise_W1_flux"] / table["wise_W2_flux"]) - 2.699 + 3.339
@@ -124,13 +138,11 @@ def test_stars_and_quasars_are_seen_too(root, sky):
     assert (seen["object_id"] == true["object_id"]).all()
 
 
-def test_bands_without_infrared_need_no_dust_emission(sky, root, whole):
+def test_bands_without_infrared_need_no_dust_emission(resources, whole):
     optical = PhotometricSky(
         dataclasses.replace(SURVEY, instrument="sdss"),
         photometer("sdss"),
-        root / "resources" / "ssp_grid.safetensors",
-        "unread",
-        "unread",
+        Resources(resources.ssp_grid),
     )
     both = optical.observe(0, 256)[1]["sdss_r_flux"], whole[1]["sdss_r_flux"][:256]
     np.testing.assert_allclose(*both, rtol=2e-3)

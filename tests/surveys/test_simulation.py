@@ -8,16 +8,17 @@ from uraniborg.errors import UserError
 from uraniborg.figures.contaminants import contaminants
 from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.surveys.contaminant_examples import examples
-from uraniborg.surveys.population import galaxy_population, objects_of
+from uraniborg.surveys.population import Resources, galaxy_population, objects_of
 from uraniborg.surveys.registry import load_surveys
-from uraniborg.surveys.simulation import Resources, SpectroscopicSky, simulate
+from uraniborg.surveys.simulation import SpectroscopicSky, simulate
 from uraniborg.tables import Spectra, read_table
 
 
 @pytest.fixture(scope="module")
 def survey(root):
     sdss = load_surveys(root / "config/surveys")["sdss_simulated"]
-    universe = {**sdss.universe, "z_max": 0.3, "hyperparameters": "published"}
+    plain = {"z_max": 0.3, "hyperparameters": "published", "contaminants": {}}
+    universe = {**sdss.universe, **plain}
     return dataclasses.replace(
         sdss, name="toy", shards=2, objects=600, seed=3, universe=universe, selection={}
     )
@@ -195,11 +196,20 @@ def test_stars_and_quasars_fit_into_the_survey(root, survey):
         )
 
 
+def test_learned_histories_need_their_basis(root, survey):
+    survey = dataclasses.replace(survey, universe={**survey.universe, "basis": "nmf"})
+    files = Resources(root / "resources/ssp_grid.safetensors")
+    with_basis = files._replace(history_basis=root / "resources/history_basis.parquet")
+    assert galaxy_population(survey, with_basis).history.columns
+    with pytest.raises(UserError, match="need the file of their basis"):
+        _ = galaxy_population(survey, files).history
+
+
 def test_photometry_has_no_contaminants(root, survey):
     universe = {**survey.universe, "contaminants": {"star": 0.1}}
     survey = dataclasses.replace(survey, kind="photometry", universe=universe)
     with pytest.raises(UserError, match="contaminants: are those of spectra"):
-        galaxy_population(survey, root / "resources/ssp_grid.safetensors", "")
+        galaxy_population(survey, Resources(root / "resources/ssp_grid.safetensors"))
 
 
 @pytest.mark.parametrize(("objects", "shards"), [(600, 1), (600, 2), (6000, 4), (10, 3), (257, 5)])

@@ -316,6 +316,7 @@ rule population_fit:
         real=[f"results/surveys/{name}/photometry/0000.parquet" for name in CATALOGUES],
         ssp_grid=SSP_GRID,
         dust_emission=resource("dust_emission.safetensors"),
+        history_basis=resource("history_basis.parquet"),
         noise=resource("photometric_noise.parquet"),
     output:
         values="results/universe/galaxy_population.json",

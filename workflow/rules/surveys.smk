@@ -64,6 +64,7 @@ rule simulate_spectra:
         hyperparameters=resource("galaxy_population.json"),
         star_basis=resource("star_basis.safetensors"),
         quasar_lines=resource("quasar_lines.parquet"),
+        history_basis=resource("history_basis.parquet"),
         noise=lambda wildcards: resource(
             f"{SURVEYS[wildcards.survey].instrument}_noise.parquet"
         ),
@@ -151,6 +152,7 @@ rule simulate_photometry:
         noise=resource("photometric_noise.parquet"),
         star_basis=resource("star_basis.safetensors"),
         quasar_lines=resource("quasar_lines.parquet"),
+        history_basis=resource("history_basis.parquet"),
     output:
         photometry="results/surveys/{survey}/photometry/{shard}.parquet",
         truth="results/surveys/{survey}/photometry_truth/{shard}.parquet",

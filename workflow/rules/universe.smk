@@ -280,6 +280,7 @@ rule sky_comparison:
         ssp_grid=SSP_GRID,
         hyperparameters=resource("galaxy_population.json"),
         dust_emission=resource("dust_emission.safetensors"),
+        history_basis=resource("history_basis.parquet"),
         noise=resource("photometric_noise.parquet"),
     output:
         objects="results/universe/sky/{catalogue}_objects.parquet",
@@ -363,7 +364,7 @@ rule universe_claims:
 rule universe_benchmark:
     """Times the simulation of surveys, and photometry with its gradients."""
     input:
-        grid=SSP_GRID,
+        ssp_grid=SSP_GRID,
         hyperparameters=resource("galaxy_population.json"),
         dust_emission=resource("dust_emission.safetensors"),
         star_basis=resource("star_basis.safetensors"),

@@ -4,8 +4,9 @@ import torch
 
 from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.jobs import job
+from uraniborg.surveys.population import Resources
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.simulation import Resources, simulate
+from uraniborg.surveys.simulation import simulate
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
@@ -13,7 +14,7 @@ with job(snakemake):
     simulate(
         survey,
         int(snakemake.wildcards.shard),
-        Resources(inputs.ssp_grid, inputs.hyperparameters, inputs.star_basis, inputs.quasar_lines),
+        Resources.of(inputs),
         spectrograph(survey.instrument, inputs.noise, survey.errors),
         snakemake.output.spectra,
         snakemake.output.truth,

@@ -5,19 +5,13 @@ import torch
 from uraniborg.instruments.photometer import photometer
 from uraniborg.jobs import job
 from uraniborg.surveys.photometry import PhotometricSky, simulate_photometry
+from uraniborg.surveys.population import Resources
 from uraniborg.surveys.registry import Survey
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     survey, inputs = Survey(**snakemake.params.survey), snakemake.input
-    sky = PhotometricSky(
-        survey,
-        photometer(survey.instrument, inputs.noise),
-        inputs.ssp_grid,
-        inputs.hyperparameters,
-        inputs.dust_emission,
-        inputs.star_basis,
-        inputs.quasar_lines,
-    )
+    instrument = photometer(survey.instrument, inputs.noise)
+    sky = PhotometricSky(survey, instrument, Resources.of(inputs))
     shard = int(snakemake.wildcards.shard)
     simulate_photometry(sky, shard, snakemake.output.photometry, snakemake.output.truth)

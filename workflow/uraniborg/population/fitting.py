@@ -8,10 +8,10 @@ distance needs hundreds. Differences are taken over steps that are wide beside t
 a finite sample.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,18 @@ import pyarrow as pa
 from scipy.optimize import least_squares
 from torch import Tensor
 
+from uraniborg.population.comparison import standardisation
 from uraniborg.population.distances import Standardisation, directions, quantiles
+from uraniborg.population.samples import features, halves, objects
 from uraniborg.progress import Progress
+from uraniborg.surveys.photometry import PhotometricSky
 from uraniborg.tables import Column
+from uraniborg.universe.relations import HYPERPARAMETERS
 
-__all__ = ["Fit", "Free", "fit_population", "trace_columns"]
+__all__ = ["Fit", "Free", "fit_in_rounds", "fit_population", "fit_skies", "trace_columns"]
+
+# Steps for differences and widths of priors, over the hyperparameters' own, of successive fits.
+_ROUNDS = ((1.0, 1.0), (0.6, 0.5), (0.3, 0.5))
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,12 @@ class Free:
     low: float = -np.inf
     high: float = np.inf
 
+    def starting(self, value: float) -> Self:
+        """The same, starting from a value or just inside its bounds."""
+
+        inset = 1e-3 * self.width
+        return replace(self, start=min(max(value, self.low + inset), self.high - inset))
+
 
 class Fit(NamedTuple):
     """A fitted population."""
@@ -58,14 +71,18 @@ class Fit(NamedTuple):
     """Every simulation in order, the columns of `trace_columns`."""
 
 
-def trace_columns(hyperparameters: Sequence[Free]) -> tuple[Column, ...]:
-    """Columns of the table of all simulations of a fit."""
+def trace_columns(hyperparameters: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of the table of all simulations of a fit.
+
+    Args:
+        hyperparameters: Names of those that varied.
+    """
 
     return (
         Column("call", pa.int64(), "", "Number of the simulation"),
         Column("cost", pa.float64(), "", "What is minimised"),
         Column("distance", pa.float64(), "", "Sliced Wasserstein-1 distance between quantiles"),
-        *(Column(h.name, pa.float64(), "", "Hyperparameter") for h in hyperparameters),
+        *(Column(name, pa.float64(), "", "Hyperparameter") for name in hyperparameters),
     )
 
 
@@ -169,6 +186,63 @@ def fit_population(
     best = min(trace, key=lambda row: row["cost"])
     values = {name: best[name] for name in names}
     return Fit(values, best["distance"], pd.DataFrame(trace))
+
+
+def fit_in_rounds(
+    simulate: Callable[[Mapping[str, float]], Sequence[np.ndarray]],
+    real: Sequence[np.ndarray],
+    hyperparameters: Sequence[Free],
+    standardise: Sequence[Standardisation],
+    calls: int = 400,
+) -> Fit:
+    """Fits over wide steps from the start first, then over narrower ones from there.
+
+    Later fits go from the result of the one before, with priors of half the width about it.
+
+    Args:
+        simulate: See `fit_population`, as all others.
+        real: Features of each survey's real sample.
+        hyperparameters: What may vary; those that start at or beyond a bound start just inside.
+        standardise: Makes the features of each survey comparable.
+        calls: Simulations of each fit at most.
+
+    Returns:
+        The last fit, with the trace of all.
+    """
+
+    free = [x.starting(x.start) for x in hyperparameters]
+    traces = []
+    for step, width in _ROUNDS:
+        near = [replace(x, width=width * x.width) for x in free]
+        fit = fit_population(simulate, real, near, standardise, calls, step)
+        traces.append(fit.trace)
+        free = [x.starting(fit.hyperparameters[x.name]) for x in free]
+    return fit._replace(trace=pd.concat(traces, ignore_index=True))
+
+
+def fit_skies(
+    skies: Sequence[PhotometricSky], real: Sequence[pd.DataFrame], count: int, calls: int
+) -> Fit:
+    """Fits the galaxies' hyperparameters to colours and redshifts, one universe for all surveys.
+
+    Half of each real catalogue is used; the other half is left to judge.
+
+    Args:
+        skies: The simulated surveys.
+        real: Catalogues of their real twins.
+        count: Galaxies of each simulation.
+        calls: Simulations of each round at most, see `fit_in_rounds`.
+    """
+
+    fitting = (table[halves(table["object_id"])] for table in real)
+    samples = [features(objects(half, "", "real")) for half in fitting]
+
+    def simulate(values: Mapping[str, float]) -> list[np.ndarray]:
+        seen = (sky.with_values(values).observe(0, count)[0] for sky in skies)
+        return [features(objects(table, "", "simulated")) for table in seen]
+
+    free = [Free(h.name, h.published, h.width, h.low, h.high) for h in HYPERPARAMETERS]
+    return fit_in_rounds(simulate, samples, free, list(map(standardisation, samples)), calls)
 
 
 class _SpentError(Exception):

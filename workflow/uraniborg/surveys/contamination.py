@@ -9,7 +9,6 @@ noise as it is. The kinds are those of `uraniborg.universe.contaminants.KINDS`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +17,16 @@ import torch
 from torch import Tensor
 
 from uraniborg.instruments.spectrograph import Spectrograph
-from uraniborg.surveys.population import point_source_limit
+from uraniborg.surveys.population import Resources, point_source_limit
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.sources import Galaxies, PointSources, quasars, stars
+from uraniborg.surveys.sources import (
+    Galaxies,
+    PointSources,
+    quasar_view,
+    quasars,
+    star_view,
+    stars,
+)
 from uraniborg.tables import Column
 from uraniborg.universe.blocks import generator
 from uraniborg.universe.contaminants import (
@@ -77,6 +83,8 @@ ARMS = {"sdss": (6000.0,), "boss": (6000.0,), "desi": (5780.0, 7570.0)}
 
 _COMPANION_Z = Column("companion_z", pa.float64(), "", "Redshift of the second galaxy of a pair")
 
+# Rest wavelength in Angstrom that lies within the troughs of C IV.
+_TROUGH = 1450.0
 # Fraction of an anomaly that `extent` leaves out at either end.
 _TAIL = 0.05
 
@@ -125,8 +133,7 @@ class Contaminants:
         survey: Its section `universe` says how many there are of each kind.
         spectrograph: What observes them.
         galaxies: Of the survey.
-        star_basis: The file of the rule `star_basis`.
-        quasar_lines: The file of the rule `quasar_lines`.
+        resources: What stars and quasars are made from.
 
     Raises:
         UserError: A rate is no fraction, or their sum is above one.
@@ -137,14 +144,13 @@ class Contaminants:
         survey: Survey,
         spectrograph: Spectrograph,
         galaxies: Galaxies,
-        star_basis: str | Path,
-        quasar_lines: str | Path,
+        resources: Resources,
     ) -> None:
         self.rates = {k: r for k, r in survey.universe.get("contaminants", {}).items() if r > 0}
         contaminated(self.rates, survey.seed, 0)
         self.seed, self.limit = survey.seed, point_source_limit(survey)
         self.spectrograph, self.galaxies = spectrograph, galaxies
-        self._star_basis, self._quasar_lines = star_basis, quasar_lines
+        self._resources = resources
         band = read_filter("sdss_r0")
         wavelength = spectrograph.grid.wavelength
         weight = np.interp(wavelength, *band, left=0, right=0) * wavelength
@@ -205,19 +211,24 @@ class Contaminants:
 
     @cached_property
     def _stars(self) -> PointSources:
-        return stars(self._star_basis, self.spectrograph, self.limit, self.seed)
+        view = star_view(self.spectrograph)
+        return stars(self._resources.star_basis, view, self.limit, self.seed)
 
     @cached_property
     def _quasars(self) -> PointSources:
-        return self._quasar_sources(absorbed=False)
+        return self._quasar_sources(bal_fraction=0.0)
 
     @cached_property
     def _absorbed_quasars(self) -> PointSources:
-        return self._quasar_sources(absorbed=True)
+        """At redshifts that bring the absorption by C IV into the spectrograph's range."""
 
-    def _quasar_sources(self, absorbed: bool) -> PointSources:
+        z_min = self.spectrograph.grid.wavelength[0] / _TROUGH - 1
+        return self._quasar_sources(bal_fraction=1.0, z_min=z_min)
+
+    def _quasar_sources(self, **changes: float) -> PointSources:
         # Quasars are scaled to galaxies: this limit decides their luminosities before.
-        return quasars(self._quasar_lines, self.spectrograph, 20.0, self.seed, absorbed)
+        view = quasar_view(self.spectrograph)
+        return quasars(self._resources.quasar_lines, view, 20.0, self.seed, **changes)
 
     @cached_property
     def _companion_seed(self) -> int:

@@ -1,7 +1,7 @@
 """Simulated photometric surveys: the universe as photometers see it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -13,21 +13,24 @@ import torch
 
 from uraniborg.instruments.photometer import Photometer
 from uraniborg.progress import Progress
-from uraniborg.surveys.point_sources import PointSourceFluxes
 from uraniborg.surveys.population import (
     FORMATION_COLUMNS,
-    REDSHIFT_ERROR,
+    Resources,
+    galaxies_only,
     galaxy_population,
     kinds,
     objects_of,
+    point_source_limit,
+    redshift_errors,
 )
 from uraniborg.surveys.readers.catalogue import OBJECT_COLUMNS, table_columns
 from uraniborg.surveys.registry import Survey
+from uraniborg.surveys.sources import QUASAR_Z, STAR_Z, PointSources, View, quasars, stars
 from uraniborg.tables import Column, TableWriter
 from uraniborg.universe.band_fluxes import BandFluxes, band_grid
 from uraniborg.universe.blocks import BLOCK_SIZE, blocks, generator
 from uraniborg.universe.galaxy_population import galaxy_columns
-from uraniborg.universe.photometry import read_filter
+from uraniborg.universe.photometry import FilterCurve, read_filter
 from uraniborg.universe.ssp_grid import LYMAN_LIMIT
 
 __all__ = [
@@ -52,44 +55,29 @@ class PhotometricSky:
     Args:
         survey: Says which population.
         photometer: What observes the galaxies.
-        ssp_grid: The file of the rule `ssp_grid`.
-        hyperparameters: The file of the rule `population_fit`.
-        dust_emission: The file of the rule `dust_emission`.
-        star_basis: The file of the rule `star_basis`, for a survey with stars.
-        quasar_lines: The file of the rule `quasar_lines`, for a survey with quasars.
+        resources: What the universe is made from.
+
+    Raises:
+        UserError: The fractions of stars and quasars exceed one, or there are contaminants.
 
     Example:
-        >>> sky = PhotometricSky(survey, photometer("sdss"), ssp_grid, hyperparameters, dust)
+        >>> sky = PhotometricSky(survey, photometer("sdss"), resources)
         >>> seen, true = sky.observe(0, 1000)
     """
 
-    def __init__(
-        self,
-        survey: Survey,
-        photometer: Photometer,
-        ssp_grid: str | Path,
-        hyperparameters: str | Path,
-        dust_emission: str | Path,
-        star_basis: str | Path = "",
-        quasar_lines: str | Path = "",
-    ) -> None:
+    def __init__(self, survey: Survey, photometer: Photometer, resources: Resources) -> None:
         self.survey, self.photometer = survey, photometer
-        self.population = galaxy_population(survey, ssp_grid, hyperparameters)
+        self.population = galaxy_population(survey, resources)
         filters = [read_filter(band.filter) for band in photometer.bands]
         grid = band_grid(filters, self.population.z_max)
         infrared = grid.edges[-1] > _INFRARED
         if infrared:
             grid = band_grid(filters, self.population.z_max, low=LYMAN_LIMIT)
-        emission = dust_emission if infrared else None
+        emission = resources.dust_emission if infrared else None
         self.options = {"velocities": False, "dust_emission": emission}
         self.model = self.population.model(grid, **self.options)
         self.bands = BandFluxes(filters, grid)
-        others = {"star": ("stars", star_basis), "quasar": ("quasars", quasar_lines)}
-        self.point_sources = {
-            kind: PointSourceFluxes(kind, survey, filters, resource)
-            for kind, (share, resource) in others.items()
-            if survey.universe.get(share)
-        }
+        self.point_sources = _point_sources(survey, filters, resources)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -145,22 +133,23 @@ class PhotometricSky:
         kind, of_others = kinds(self.survey, block), {}
         for name, source in self.point_sources.items():
             rows = np.flatnonzero(kind == name)
-            flux[rows], drawn = source.observe(block, rows)
+            drawn = source.sample(block, rows)
+            flux[rows] = source.view(drawn).double().numpy()
             parameters["z"][rows] = drawn["z"]
             parameters["angular_radius"][rows] = _POINT_RADIUS
-            for column in source.columns:
-                values = np.full(BLOCK_SIZE, np.nan)
-                values[rows] = drawn[column.name.removeprefix(f"{name}_")]
-                of_others[column.name] = values
+            for column, values in source.truth(drawn).items():
+                of_others[column] = np.full(BLOCK_SIZE, np.nan)
+                of_others[column][rows] = values
         ebv = _EBV_MEDIAN * np.exp(_EBV_WIDTH * random.standard_normal(BLOCK_SIZE))
+        z_err = redshift_errors(kind)
         number = np.arange(first, first + BLOCK_SIZE)
         object_id = np.array([f"{self.survey.name}-{i:08d}" for i in number], object)
         seen = {
             "object_id": object_id,
             "ra": random.uniform(0, 360, BLOCK_SIZE),
             "dec": np.degrees(np.arcsin(random.uniform(-1, 1, BLOCK_SIZE))),
-            "z": parameters["z"] + REDSHIFT_ERROR * random.standard_normal(BLOCK_SIZE),
-            "z_err": np.full(BLOCK_SIZE, REDSHIFT_ERROR),
+            "z": parameters["z"] + z_err * random.standard_normal(BLOCK_SIZE),
+            "z_err": z_err,
             "ebv": ebv,
         }
         measured = self.photometer.observe(flux, ebv, random, parameters["angular_radius"])
@@ -168,20 +157,34 @@ class PhotometricSky:
         names = [column.name for column in self.population.history.columns]
         bands = self.photometer.bands
         of_galaxies = {**parameters, **dict(zip(names, history, strict=True)), **formation}
-        other = kind != "galaxy"
-        if other.any():
-            for name in of_galaxies.keys() - {"z"}:
-                empty = None if name == "quiescent" else np.nan
-                values = of_galaxies[name].astype(object if empty is None else float)
-                of_galaxies[name] = np.where(other, empty, values)
         true = {
             "object_id": object_id,
             "kind": kind,
-            **of_galaxies,
+            **galaxies_only(of_galaxies, of_galaxies, kind),
             **of_others,
             **{f"{band.name}_flux": flux[:, i] for i, band in enumerate(bands)},
         }
         return pd.DataFrame({**seen, **measured.table(bands)}), pd.DataFrame(true)
+
+
+def _point_sources(
+    survey: Survey, filters: Sequence[FilterCurve], resources: Resources
+) -> dict[str, PointSources]:
+    """The stars and quasars of a survey, if there are any."""
+
+    universe, limit, sources = survey.universe, point_source_limit(survey), {}
+    if universe.get("stars"):
+        view = _view(filters, *STAR_Z)
+        sources["star"] = stars(resources.star_basis, view, limit, survey.seed)
+    if universe.get("quasars"):
+        view = _view(filters, *QUASAR_Z)
+        sources["quasar"] = quasars(resources.quasar_lines, view, limit, survey.seed)
+    return sources
+
+
+def _view(filters: Sequence[FilterCurve], z_min: float, z_max: float) -> View:
+    grid = band_grid(filters, z_max, z_min)
+    return View(grid, BandFluxes(filters, grid))
 
 
 def simulate_photometry(

@@ -15,48 +15,38 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from uraniborg.errors import UserError
 from uraniborg.instruments.spectrograph import Spectrograph
 from uraniborg.progress import Progress
 from uraniborg.surveys.contamination import ANOMALY_COLUMNS, Contaminants, extent
 from uraniborg.surveys.population import (
     FORMATION_COLUMNS,
-    REDSHIFT_ERROR,
+    Resources,
+    galaxies_only,
     kinds,
     objects_of,
     point_source_limit,
+    redshift_errors,
 )
 from uraniborg.surveys.preparation import Observations, prepare, quarantine_table
 from uraniborg.surveys.registry import Survey
-from uraniborg.surveys.sources import Galaxies, PointSources, quasars, stars
+from uraniborg.surveys.sources import (
+    Galaxies,
+    PointSources,
+    quasar_view,
+    quasars,
+    star_view,
+    stars,
+)
 from uraniborg.tables import QUARANTINE_COLUMNS, Column, SpectraWriter, write_table
 from uraniborg.universe.blocks import BLOCK_SIZE, blocks, generator
 from uraniborg.universe.contaminants import NONE
 from uraniborg.universe.galaxy_population import galaxy_columns
 
-__all__ = ["Block", "Resources", "SpectroscopicSky", "simulate"]
+__all__ = ["Block", "SpectroscopicSky", "simulate"]
 
-# Standard error of quasars' redshifts from their broad lines (assumed).
-_QUASAR_REDSHIFT_ERROR = 5e-4
 # Temperatures in K between the spectral classes M, K, G, F, A, B and O.
 _CLASSES, _CLASS_EDGES = "MKGFABO", (3800.0, 5200.0, 6000.0, 7500.0, 10000.0, 30000.0)
 _DEGENERATE = 6.0
-
-
-class Resources(NamedTuple):
-    """Files that the universe is made from.
-
-    Args:
-        ssp_grid: Of the rule `ssp_grid`.
-        hyperparameters: Of the rule `population_fit`.
-        star_basis: Of the rule `star_basis`.
-        quasar_lines: Of the rule `quasar_lines`.
-    """
-
-    ssp_grid: str | Path
-    hyperparameters: str | Path
-    star_basis: str | Path
-    quasar_lines: str | Path
 
 
 class Block(NamedTuple):
@@ -95,19 +85,8 @@ class SpectroscopicSky:
 
     def __init__(self, survey: Survey, spectrograph: Spectrograph, resources: Resources) -> None:
         self.survey, self.spectrograph, self.resources = survey, spectrograph, resources
-        universe = survey.universe
-        self.fractions = {"star": universe["stars"], "quasar": universe["quasars"]}
-        if sum(self.fractions.values()) > 1:
-            raise UserError(
-                f"config/surveys/{survey.name}.yaml: universe: stars and quasars together are more "
-                "than all objects; lower one of the fractions."
-            )
-        self.galaxies = Galaxies(
-            survey, spectrograph, resources.ssp_grid, resources.hyperparameters
-        )
-        self.contaminants = Contaminants(
-            survey, spectrograph, self.galaxies, resources.star_basis, resources.quasar_lines
-        )
+        self.galaxies = Galaxies(survey, spectrograph, resources)
+        self.contaminants = Contaminants(survey, spectrograph, self.galaxies, resources)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -139,12 +118,14 @@ class SpectroscopicSky:
     def _sources(self) -> dict[str, PointSources]:
         """The stars and quasars that the survey consists of, if there are any."""
 
+        universe, files, sources = self.survey.universe, self.resources, {}
         limit, seed = point_source_limit(self.survey), self.survey.seed
-        sources = {}
-        if self.fractions["star"] > 0:
-            sources["star"] = stars(self.resources.star_basis, self.spectrograph, limit, seed)
-        if self.fractions["quasar"] > 0:
-            sources["quasar"] = quasars(self.resources.quasar_lines, self.spectrograph, limit, seed)
+        if universe["stars"] > 0:
+            view = star_view(self.spectrograph)
+            sources["star"] = stars(files.star_basis, view, limit, seed)
+        if universe["quasars"] > 0:
+            view = quasar_view(self.spectrograph)
+            sources["quasar"] = quasars(files.quasar_lines, view, limit, seed)
         return sources
 
     def block(self, block: int) -> Block:
@@ -192,7 +173,7 @@ class SpectroscopicSky:
             truth[f"anomaly_{name}"] = column
 
         number = np.arange(BLOCK_SIZE * block, BLOCK_SIZE * (block + 1))
-        z_err = np.where(catalogued == "quasar", _QUASAR_REDSHIFT_ERROR, REDSHIFT_ERROR)
+        z_err = redshift_errors(catalogued)
         scalars = {
             "object_id": np.array([f"{self.survey.name}-{i:08d}" for i in number], object),
             "ra": ra,
@@ -292,14 +273,9 @@ class SpectroscopicSky:
         table = dict(truth)
         names = [column.name for column in history.columns]
         table |= dict(zip(names, table.pop("history").T, strict=True))
-        other = truth["kind"] != "galaxy"
-        if other.any():
-            of_galaxies = {*galaxies, *names, *(column.name for column in FORMATION_COLUMNS)}
-            for name in of_galaxies - {"z", "history"}:
-                values = table[name].astype(object if name == "quiescent" else float)
-                values[other] = None if name == "quiescent" else np.nan
-                table[name] = values
-        return table
+        formation = (column.name for column in FORMATION_COLUMNS)
+        of_galaxies = {*galaxies, *names, *formation} - {"history"}
+        return galaxies_only(table, of_galaxies, truth["kind"])
 
 
 def simulate(

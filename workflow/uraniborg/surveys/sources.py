@@ -1,19 +1,21 @@
-"""Galaxies, stars and quasars of a simulated survey of spectra, as its spectrograph sees them.
+"""Galaxies, stars and quasars of a simulated survey as its instrument sees them.
 
 Of galaxies the light within the fibre counts, of point sources all: surveys calibrate spectra so
 that stars lose nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from uraniborg.grids import WavelengthGrid
 from uraniborg.instruments.spectrograph import Spectrograph
 from uraniborg.instruments.wavelengths import source_grid
-from uraniborg.surveys.population import galaxy_population
+from uraniborg.surveys.population import Resources, galaxy_population
 from uraniborg.surveys.registry import Survey
 from uraniborg.tables import Column
 from uraniborg.universe.blocks import BLOCK_SIZE
@@ -25,12 +27,23 @@ from uraniborg.universe.star_population import PARAMETERS as STAR_PARAMETERS
 from uraniborg.universe.star_population import StarPopulation
 from uraniborg.universe.stars import StarModel
 
-__all__ = ["Galaxies", "PointSources", "quasars", "stars"]
+__all__ = [
+    "QUASAR_Z",
+    "STAR_Z",
+    "Galaxies",
+    "PointSources",
+    "View",
+    "quasar_view",
+    "quasars",
+    "star_view",
+    "stars",
+]
 
-_STAR_Z = 0.005
-_QUASAR_Z = (0.3, 4.0)
-# Rest wavelength in Angstrom that lies within the troughs of C IV.
-_TROUGH = 1450.0
+STAR_Z = (-0.005, 0.005)
+"""Radial velocities of stars stay within a thousandth of that of light."""
+
+QUASAR_Z = (0.3, 4.0)
+"""Redshifts of quasars."""
 
 
 class Galaxies:
@@ -39,19 +52,11 @@ class Galaxies:
     Args:
         survey: Its section `universe` says which galaxies.
         spectrograph: What observes them.
-        ssp_grid: The file of the rule `ssp_grid`.
-        hyperparameters: The file of the rule `population_fit`.
+        resources: What they are made from.
     """
 
-    def __init__(
-        self,
-        survey: Survey,
-        spectrograph: Spectrograph,
-        ssp_grid: str | Path,
-        hyperparameters: str | Path,
-    ) -> None:
-        fibre = spectrograph.fibre_diameter
-        self.population = galaxy_population(survey, ssp_grid, hyperparameters, fibre)
+    def __init__(self, survey: Survey, spectrograph: Spectrograph, resources: Resources) -> None:
+        self.population = galaxy_population(survey, resources, spectrograph.fibre_diameter)
         self.model = self.population.model(source_grid(spectrograph.grid, self.population.z_max))
         self.spectrograph = spectrograph
 
@@ -75,8 +80,20 @@ class Galaxies:
         return self.spectrograph.covered(self.model.grid, torch.as_tensor(z))
 
 
+class View(NamedTuple):
+    """How an instrument sees objects.
+
+    Args:
+        grid: Rest-frame grid on which their flux density is computed.
+        look: What the instrument makes of flux density, (N, grid.size), at redshifts, (N,).
+    """
+
+    grid: WavelengthGrid
+    look: Callable[[Tensor, Tensor], Tensor]
+
+
 class PointSources:
-    """Stars or quasars seen by a spectrograph.
+    """Stars or quasars seen by an instrument.
 
     Args:
         name: What they are; columns of the truth table begin with it.
@@ -84,7 +101,7 @@ class PointSources:
         parameters: Of the population.
         brightness: Which parameter follows the flux, and the factor of log10 of it.
         model: Their spectra.
-        spectrograph: What observes them.
+        look: See `View`.
         seed: Of the survey.
     """
 
@@ -95,11 +112,11 @@ class PointSources:
         parameters: tuple[Parameter, ...],
         brightness: tuple[str, float],
         model: StarModel | QuasarModel,
-        spectrograph: Spectrograph,
+        look: Callable[[Tensor, Tensor], Tensor],
         seed: int,
     ) -> None:
         self.name, self.population, self.model = name, population, model
-        self.brightness, self.spectrograph, self.seed = brightness, spectrograph, seed
+        self.brightness, self.look, self.seed = brightness, look, seed
         self.columns = tuple(
             Column(f"{name}_{p.name}", p.type, p.unit, f"Of the {name}: {p.description}")
             for p in parameters
@@ -113,11 +130,10 @@ class PointSources:
         return {name: values[rows] for name, values in drawn.items()}
 
     def view(self, parameters: Mapping[str, np.ndarray]) -> Tensor:
-        """Noiseless flux density in observed pixels, shape (N, spectrograph.grid.size)."""
+        """What the instrument would see of sources without noise, N rows."""
 
-        flux = self.model.flux(parameters)
         z = torch.as_tensor(np.array(parameters["z"], np.float64))
-        return self.spectrograph.view(flux, self.model.grid, z)
+        return self.look(self.model.flux(parameters), z)
 
     def brighter(
         self, parameters: Mapping[str, np.ndarray], factor: np.ndarray
@@ -136,50 +152,54 @@ class PointSources:
         }
 
 
-def stars(
-    star_basis: str | Path, spectrograph: Spectrograph, r_limit: float, seed: int
-) -> PointSources:
+def star_view(spectrograph: Spectrograph) -> View:
+    """How a spectrograph sees stars."""
+
+    low, high = STAR_Z
+    return _spectra(spectrograph, source_grid(spectrograph.grid, high, low))
+
+
+def quasar_view(spectrograph: Spectrograph) -> View:
+    """How a spectrograph sees quasars."""
+
+    # Lines of quasars are broad: one pixel for one of the spectrograph is fine enough.
+    return _spectra(spectrograph, source_grid(spectrograph.grid, QUASAR_Z[1], oversampling=1))
+
+
+def _spectra(spectrograph: Spectrograph, grid: WavelengthGrid) -> View:
+    return View(grid, lambda flux, z: spectrograph.view(flux, grid, z))
+
+
+def stars(star_basis: str | Path, view: View, r_limit: float, seed: int) -> PointSources:
     """Stars of a simulated survey.
 
     Args:
         star_basis: The file of the rule `star_basis`.
-        spectrograph: What observes them.
+        view: How its instrument sees them.
         r_limit: Faintest r magnitude.
         seed: Of the survey.
     """
 
-    grid = source_grid(spectrograph.grid, _STAR_Z, -_STAR_Z)
-    population, model = StarPopulation(r_limit), StarModel(star_basis, grid)
+    population, model = StarPopulation(r_limit), StarModel(star_basis, view.grid)
     brightness = ("r_magnitude", -2.5)
-    return PointSources("star", population, STAR_PARAMETERS, brightness, model, spectrograph, seed)
+    return PointSources("star", population, STAR_PARAMETERS, brightness, model, view.look, seed)
 
 
 def quasars(
-    quasar_lines: str | Path,
-    spectrograph: Spectrograph,
-    i_limit: float,
-    seed: int,
-    absorbed: bool | None = None,
+    quasar_lines: str | Path, view: View, i_limit: float, seed: int, **changes: float
 ) -> PointSources:
-    """Quasars of a simulated survey, at redshifts from 0.3 to 4.
+    """Quasars of a simulated survey, at the redshifts `QUASAR_Z`.
 
     Args:
         quasar_lines: The file of the rule `quasar_lines`.
-        spectrograph: What observes them.
+        view: How its instrument sees them.
         i_limit: Faintest i magnitude.
         seed: Of the survey.
-        absorbed: Whether all of them have broad absorption, at redshifts that bring that of C IV
-            into the spectrograph's range, or none; by default the population's share.
+        changes: Further arguments of `QuasarPopulation`, or other ones.
     """
 
-    z_min, z_max = _QUASAR_Z
-    if absorbed:
-        z_min = spectrograph.grid.wavelength[0] / _TROUGH - 1
-    share = {} if absorbed is None else {"bal_fraction": float(absorbed)}
-    population = QuasarPopulation(z_max=z_max, z_min=z_min, i_limit=i_limit, **share)
-    # Lines of quasars are broad: one pixel for one of the spectrograph is fine enough.
-    model = QuasarModel(quasar_lines, source_grid(spectrograph.grid, z_max, oversampling=1))
+    z_min, z_max = QUASAR_Z
+    options = {"z_max": z_max, "z_min": z_min, "i_limit": i_limit, **changes}
+    population, model = QuasarPopulation(**options), QuasarModel(quasar_lines, view.grid)
     brightness = ("log_luminosity", 1.0)
-    return PointSources(
-        "quasar", population, QUASAR_PARAMETERS, brightness, model, spectrograph, seed
-    )
+    return PointSources("quasar", population, QUASAR_PARAMETERS, brightness, model, view.look, seed)

@@ -220,7 +220,6 @@ class Limit:
 _RED_BAND = "sdss_r0"
 _LUMINOUS_RED_BANDS = ("sdss_g0", _RED_BAND, "sdss_i0")
 _LUMINOUS_RED_LIMIT = 19.2
-_RESOURCES = Path(__file__).resolve().parents[3] / "resources"
 _MASS_RANGE = (7.5, 12.2)
 _STEPS_Z, _STEPS_MASS = 400, 188
 # Candidates for the galaxies of a block that are tried at a time, and how often at most.
@@ -240,6 +239,7 @@ class GalaxyPopulation:
         luminous_red: Whether galaxies that are too faint for the limit in r are in the survey if
             they are luminous red galaxies of SDSS (cut I of Eisenstein et al. 2001, to 19.2 mag).
         basis: Name of the basis of star-formation histories, see `histories.history`.
+        history_basis: The file of the rule `history_basis`, needed by the basis `nmf`.
         fibre_diameter: Of the survey's aperture in arcsec.
         values: Hyperparameters that differ from those of `hyperparameter_file`.
         hyperparameter_file: A file of hyperparameters; None for the published ones.
@@ -258,6 +258,7 @@ class GalaxyPopulation:
     limits: Mapping[str, Limit] = field(default_factory=dict)
     luminous_red: bool = False
     basis: str = "dirichlet"
+    history_basis: str | Path | None = None
     fibre_diameter: float = 3.0
     values: Mapping[str, float] = field(default_factory=dict)
     hyperparameter_file: str | Path | None = None
@@ -278,7 +279,7 @@ class GalaxyPopulation:
     def history(self) -> History:
         """The basis of star-formation histories."""
 
-        return history(self.basis, _RESOURCES / "history_basis.parquet")
+        return history(self.basis, self.history_basis)
 
     @cached_property
     def hyperparameters(self) -> dict[str, float]:

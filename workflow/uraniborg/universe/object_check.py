@@ -1,6 +1,7 @@
 """Simulated stars and quasars against real templates and composites."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +12,11 @@ from scipy.optimize import least_squares
 
 from uraniborg.grids import WavelengthGrid
 from uraniborg.tables import Column
-from uraniborg.universe.quasar_lines import Composite
+from uraniborg.universe.quasar_lines import Composite, read_composite
 from uraniborg.universe.quasar_population import QuasarPopulation
 from uraniborg.universe.quasars import QuasarModel
 from uraniborg.universe.star_basis import StarBasis, dwarf_gravity, predictors
-from uraniborg.universe.star_fit import GRID, Templates
+from uraniborg.universe.star_fit import GRID, Templates, read_mastar, read_white_dwarfs
 from uraniborg.universe.stars import StarModel, extinction_curve
 
 __all__ = [
@@ -23,6 +24,9 @@ __all__ = [
     "STAR_COLUMNS",
     "Curve",
     "broad_absorption",
+    "compare_quasars",
+    "compare_stars",
+    "compare_white_dwarfs",
     "composites",
     "examples",
     "fit_templates",
@@ -49,6 +53,10 @@ EXAMPLE_COLUMNS = (
     Column("flux", pa.float64(), "", "Flux density per wavelength, median one"),
 )
 """Spectra to draw."""
+
+
+# Means of MaStar to draw, by number, from hot to cool.
+_DRAWN = ("96", "71", "87", "80", "36", "49", "58", "57", "14", "12", "23", "22", "02")
 
 
 class Curve(NamedTuple):
@@ -120,6 +128,49 @@ def fit_templates(basis: StarBasis, templates: Templates) -> tuple[pd.DataFrame,
     return pd.DataFrame(rows, columns=[c.name for c in STAR_COLUMNS]), np.array(models)
 
 
+def compare_stars(
+    basis: StarBasis, mastar: Sequence[str | Path]
+) -> tuple[pd.DataFrame, list[Curve]]:
+    """The models nearest to means of MaStar: `STAR_COLUMNS`, and some of them to draw.
+
+    Args:
+        basis: The basis of stars.
+        mastar: Files of the means.
+    """
+
+    templates = read_mastar(mastar, everything=True)
+    table, models = fit_templates(basis, templates)
+    curves = []
+    inside = (GRID.wavelength > 3800) & (GRID.wavelength < 9200)
+    for number in _DRAWN:
+        row = templates.names.index(f"MaStar {number}")
+        name = f"{table.temperature[row]:,.0f} K, log g = {table.log_g[row]:.1f}"
+        for source, values in (("real", templates.log_flux[row]), ("simulated", models[row])):
+            flux = np.exp(values[inside])
+            curves.append(Curve("stars", name, source, GRID.wavelength[inside], flux))
+    return table, curves
+
+
+def compare_white_dwarfs(
+    star_basis: str | Path, sdss: str | Path
+) -> tuple[list[float], list[Curve]]:
+    """The models nearest to white dwarfs: rms of their log flux, and both to draw.
+
+    Args:
+        star_basis: The file of the rule `star_basis`.
+        sdss: Templates of SDSS.
+    """
+
+    model, differences, curves = StarModel(star_basis, GRID), [], []
+    for template in read_white_dwarfs(sdss).values():
+        temperature, rms, flux = white_dwarf(model, template)
+        name = f"DA {temperature:,.0f} K"
+        differences.append(rms)
+        curves.append(Curve("stars", name, "real", *template))
+        curves.append(Curve("stars", name, "simulated", template[0], flux))
+    return differences, curves
+
+
 def white_dwarf(
     model: StarModel, template: tuple[np.ndarray, np.ndarray]
 ) -> tuple[float, float, np.ndarray]:
@@ -172,6 +223,28 @@ def simulated_composite(
             count[seen] += 1
     good = count > quasars / 100
     return Composite(grid.wavelength[good], np.exp(total[good] / count[good]))
+
+
+def compare_quasars(
+    quasar_lines: str, composite: str | Path, quasars: int
+) -> tuple[float, list[Curve]]:
+    """A simulated composite of quasars against that of SDSS, and broad absorption.
+
+    Args:
+        quasar_lines: The file of the rule `quasar_lines`.
+        composite: That of SDSS.
+        quasars: How many to simulate.
+
+    Returns:
+        The median difference from 1300 to 6500 Angstrom, see `residuals`, and spectra to draw.
+    """
+
+    grid = WavelengthGrid("log10", 3.0, 2e-4, 4400)
+    simulated = simulated_composite(quasar_lines, grid, quasars, 1)
+    real = read_composite(composite)
+    absorbed = broad_absorption(quasar_lines, WavelengthGrid("log10", 3.01, 1e-4, 5200))
+    median = residuals(real, simulated, 1300, 6500)["median"]
+    return median, [*composites(real, simulated), *absorbed]
 
 
 def composites(real: Composite, simulated: Composite) -> list[Curve]:

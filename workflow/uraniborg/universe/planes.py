@@ -15,8 +15,10 @@ import torch
 from astropy.table import Table
 
 from uraniborg.errors import UserError
+from uraniborg.grids import WavelengthGrid
 from uraniborg.tables import Column
 from uraniborg.universe.galaxies import GalaxyModel
+from uraniborg.universe.galaxy_population import GalaxyPopulation, Limit
 from uraniborg.universe.loci import demarcation, star_forming_sequence
 from uraniborg.universe.nebular import place_lines
 from uraniborg.universe.spectral_indices import break_4000, emission_line, h_delta
@@ -29,6 +31,7 @@ __all__ = [
     "distance_to_tracks",
     "index_plane",
     "line_set",
+    "planes_of_survey",
     "read_line_fluxes",
     "real_indices",
     "simulated_planes",
@@ -264,6 +267,29 @@ def simulated_planes(
         index_plane(d4000, shuffled, tracks, sample="shuffled", **about),
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def planes_of_survey(
+    ssp_grid: str | Path, hyperparameters: str | Path, tracks: pd.DataFrame, count: int, seed: int
+) -> pd.DataFrame:
+    """`simulated_planes` of galaxies to the limit of SDSS's main sample and redshift 0.2.
+
+    Args:
+        ssp_grid: The file of the rule `ssp_grid`.
+        hyperparameters: The file of the rule `population_fit`.
+        tracks: The columns of `TRACK_COLUMNS`.
+        count: How many galaxies.
+        seed: Of galaxies and shuffle.
+    """
+
+    limits = {"sdss_r0": Limit(17.77)}
+    population = GalaxyPopulation(
+        ssp_grid, z_max=0.2, limits=limits, hyperparameter_file=hyperparameters
+    )
+    model = population.model(WavelengthGrid("log10", np.log10(3750), 1e-4, 2600))
+    galaxies = population.sample(0, count, seed)
+    with torch.inference_mode():
+        return simulated_planes(model, galaxies, tracks, seed=seed)
 
 
 def real_indices(

@@ -1,9 +1,12 @@
 import pytest
 import torch
 
+from uraniborg.grids import WavelengthGrid
 from uraniborg.nets.encoders import RestframeEncoder
 from uraniborg.spectra.basis import fit_basis
+from uraniborg.spectra.dataset import Batch
 from uraniborg.spectra.losses import reduced_chi2
+from uraniborg.spectra.transform import RedshiftTransform
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,42 @@ def test_one_component_too_few_is_seen(toy):
     restframe = basis.mean + coefficients @ basis.spectra
     model = toy.transform(amplitude[:, None] * restframe, toy.batch.z)
     assert reduced_chi2(toy.batch.flux, toy.batch.ivar, model, toy.rank - 1).median() > 1.1
+
+
+@pytest.fixture(scope="module")
+def blended():
+    """Galaxies with a doublet that the instrument blends, on a continuum of one; little noise."""
+    grid = WavelengthGrid("log10", 3.6, 1e-4, 700)
+    lsf = torch.linspace(1.1, 1.3, grid.size)
+    transform = RedshiftTransform(grid, z_max=0.12, oversampling=2, lsf=lsf)
+    generator = torch.Generator().manual_seed(2)
+    x = torch.arange(transform.restframe.size) - 900.0
+    # Two lines of a width of one observed pixel, 3.2 of them apart.
+    doublet = torch.exp(-0.125 * (x - 3.2).square()) + 0.8 * torch.exp(-0.125 * (x + 3.2).square())
+    strength = 3 + torch.rand(400, generator=generator)
+    z = 0.12 * torch.rand(400, generator=generator)
+    flux = transform(1 + strength[:, None] * doublet, z)
+    noise = 0.05 * torch.randn(flux.shape, generator=generator)
+    return transform, Batch(flux + noise, torch.full_like(flux, 400.0), z), doublet
+
+
+def test_line_spread_function_is_undone(blended):
+    transform, batch, doublet = blended
+    basis = fit_basis([batch], transform, 2, iterations=10)
+    near = slice(885, 916)
+    assert (basis.mean - 1 - 3.5 * doublet)[near].abs().max() < 0.1 * 3.5
+    # Without, the two lines are one.
+    native = RedshiftTransform(transform.observed, transform.z_max)
+    blurred = fit_basis([batch], native, 2, iterations=10).mean
+    peak = blurred.argmax().item()
+    assert (blurred[peak - 5 : peak].diff() > 0).all()
+
+
+def test_sharp_basis_explains_the_data(blended):
+    transform, batch, _ = blended
+    basis = fit_basis([batch], transform, 2, iterations=10)
+    encoder = RestframeEncoder(2, transform, *basis)
+    amplitude, coefficients = encoder.coefficients(*batch)
+    model = amplitude[:, None] * transform(basis.mean + coefficients @ basis.spectra, batch.z)
+    # The encoder neglects the line-spread function in its weights, as the network learns to mend.
+    assert reduced_chi2(batch.flux, batch.ivar, model, 3).median() < 1.2

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from uraniborg.grids import WavelengthGrid
-from uraniborg.surveys.preparation import masked, normalisation, signal_to_noise, snap
+from uraniborg.surveys.preparation import masked, normalisation, resampled, signal_to_noise, snap
 
 GRID = WavelengthGrid("log10", 3.578, 1e-4, 3921)
 SHAPE = (3, 7)
@@ -124,3 +124,30 @@ def test_without_a_good_pixel_norm_and_snr_are_nan():
     zeros = np.zeros((1, GRID.size))
     assert np.isnan(normalisation(GRID.wavelength, zeros, zeros, np.array([0.1])))
     assert np.isnan(signal_to_noise(zeros, zeros))
+
+
+def test_resampling_conserves_flux_and_leaves_gaps_empty():
+    wavelength = np.arange(5000.0, 6000.0, 1.7)
+    gap = (wavelength > 5400) & (wavelength < 5500)
+    line = np.exp(-0.5 * ((wavelength - 5200) / 6) ** 2)
+    kept = wavelength[~gap][::-1], (1 + line)[~gap][::-1].astype("f4")
+    padded = np.append(kept[0], [0, np.nan])[None], np.append(kept[1], [9, 9])[None].astype("f4")
+    flux, ivar, offset = resampled(GRID, *padded, np.full_like(padded[1], 4))
+    assert offset == 0
+    edges = 10 ** (3.578 + 1e-4 * (np.arange(3922) - 0.5))
+    centre, good = GRID.wavelength, ivar[0] > 0
+    assert not good[(centre > 5403) & (centre < 5497)].any()
+    assert good[(centre > 5003) & (centre < 5395)].all()
+    inside = (centre > 5100) & (centre < 5300)
+    total = ((flux[0] - 1) * np.diff(edges))[inside].sum()
+    np.testing.assert_allclose(total, 6 * np.sqrt(2 * np.pi), rtol=1e-3)
+    # Averages of two pixels are known better than either, and none is known worse.
+    assert ivar[0][inside & good].min() > 3.99
+    assert ivar[0][inside & good].max() < 8.1
+
+
+def test_a_spectrum_elsewhere_cannot_be_resampled():
+    wavelength = np.linspace(1.2e4, 1.3e4, 50)[None]
+    _, ivar, offset = resampled(GRID, wavelength, np.ones((1, 50), "f4"), np.ones((1, 50), "f4"))
+    assert np.isinf(offset).all()
+    assert not ivar.any()

@@ -29,7 +29,8 @@ def save_model(
             `training_data`, `config_digest`, `metrics`. The library version is added.
     """
 
-    state = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
+    # Copies, because two parts of a model may share a tensor, and safetensors does not store that.
+    state = {name: x.detach().cpu().clone().contiguous() for name, x in module.state_dict().items()}
     with atomic(weights) as temporary:
         save_file(state, temporary)
     text = json.dumps({**contents, "library_version": uraniborg.__version__}, indent=2)

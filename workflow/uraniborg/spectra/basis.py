@@ -1,11 +1,13 @@
 """A low-rank rest-frame basis from noisy, redshifted, incomplete spectra."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from uraniborg.grids import WavelengthGrid
 from uraniborg.spectra.transform import RedshiftTransform
 
 __all__ = ["Basis", "fit_basis"]
@@ -16,7 +18,8 @@ class Basis(NamedTuple):
 
     Attributes:
         mean: Mean spectrum, shape (M,), in units of the norm.
-        spectra: Orthonormal basis spectra by falling variance, shape (K, M).
+        spectra: Basis spectra by falling variance, shape (K, M); orthonormal if they have the
+            sampling and resolution of the data.
         variance: Variance of their coefficients over the sample, shape (K,).
     """
 
@@ -31,6 +34,7 @@ def fit_basis(
     rank: int,
     iterations: int = 12,
     seed: int = 0,
+    sharpening: int = 25,
 ) -> Basis:
     """Probabilistic principal components with a known variance per pixel, by expectation
     maximisation (Tipping & Bishop 1999, JRSS B 61, 611, with heteroscedastic noise; compare Bailey
@@ -39,24 +43,52 @@ def fit_basis(
     Unlike a plain principal component analysis it neither needs complete spectra nor lets noisy
     pixels pull the basis.
 
+    If the transform oversamples or has a line-spread function, the basis is found at the sampling
+    and the resolution of the data. Then the spectra are sought of which the transform makes the
+    data, with the same coefficients: spectra at different redshifts sample the rest frame at
+    different phases, and noise is small after averaging over the sample, so that the line-spread
+    function can be undone. It is linear least squares, solved by conjugate gradients.
+
     Args:
-        batches: Normalised flux (N, L), ivar (N, L) and redshift (N,) of a training sample.
+        batches: Normalised flux (N, L), ivar (N, L) and redshift (N,) of a training sample, which
+            is held in memory a few times.
         transform: Gives the rest-frame grid of M pixels.
         rank: Number K of basis spectra.
         iterations: Steps of expectation maximisation.
         seed: Of the random start.
+        sharpening: Steps of conjugate gradients.
     """
 
+    batches = list(batches)
+    if transform.has_native_resolution:
+        return _native_basis(batches, transform, rank, iterations, seed)[0]
+    native = RedshiftTransform(transform.observed, transform.z_max, transform.z_min)
+    basis, coefficients = _native_basis(batches, native, rank, iterations, seed)
+    spectra = torch.cat([basis.mean[None], basis.spectra * basis.variance.sqrt()[:, None]])
+    sizes = [len(z) for _, _, z in batches]
+    weights = nn.functional.pad(coefficients, (1, 0), value=1).split(sizes)
+    with torch.no_grad():
+        start = _interpolated(spectra, native.restframe, transform.restframe)
+        sharp = _sharpened(batches, weights, transform, start, sharpening)
+    return Basis(sharp[0], sharp[1:] / basis.variance.sqrt()[:, None], basis.variance)
+
+
+def _native_basis(
+    batches: Sequence[tuple[Tensor, Tensor, Tensor]],
+    transform: RedshiftTransform,
+    rank: int,
+    iterations: int,
+    seed: int,
+) -> tuple[Basis, Tensor]:
+    """The basis at the sampling of the data, and coefficients of unit variance (N, K)."""
+
     # Rest-frame spectra are kept as one weighted average per pixel: sums over the four taps.
-    weighted, weights = [], []
-    for flux, ivar, z in batches:
-        weights.append(transform.adjoint(ivar, z).clamp_min(0))
-        weighted.append(transform.adjoint(ivar * flux, z))
-    weight, weighted_flux = torch.cat(weights), torch.cat(weighted)
+    weight = torch.cat([transform.adjoint(ivar, z).clamp_min(0) for _, ivar, z in batches])
+    weighted_flux = torch.cat([transform.adjoint(ivar * flux, z) for flux, ivar, z in batches])
     total = weight.sum(dim=0)
     mean = weighted_flux.sum(dim=0) / (total + _ridge(total))
     covered = total > 0
-    residual = weighted_flux - weight * mean
+    residual = weighted_flux.addcmul_(weight, mean, value=-1)
     generator = torch.Generator().manual_seed(seed)
     basis = torch.linalg.qr(torch.randn(weight.shape[1], rank, generator=generator)).Q.T
     # The start's scale: the variance of the residuals where they are measured best.
@@ -66,7 +98,78 @@ def fit_basis(
         coefficients, covariance = _expectation(residual, weight, basis)
         basis = _maximisation(residual, weight, coefficients, covariance)
     coefficients, covariance = _expectation(residual, weight, basis)
-    return _ordered(mean, basis, coefficients, covariance)
+    ordered = _ordered(mean, basis, coefficients, covariance)
+    scaled = ordered.spectra * ordered.variance.sqrt()[:, None]
+    return ordered, _expectation(residual, weight, scaled)[0]
+
+
+# Weight of second differences between rest-frame pixels, over that of the data of a pixel: decides
+# only where data say nothing, beyond the resolution.
+_SMOOTHNESS = 1e-6
+
+
+def _sharpened(
+    batches: Sequence[tuple[Tensor, Tensor, Tensor]],
+    weights: Sequence[Tensor],
+    transform: RedshiftTransform,
+    start: Tensor,
+    steps: int,
+) -> Tensor:
+    """Spectra (K + 1, M) whose weighted sums, observed, fit the data best.
+
+    Preconditioned by the normal equations of each rest-frame pixel alone, without the line-spread
+    function: a step costs a forward and a backward transform of the sample.
+
+    Args:
+        batches: The sample.
+        weights: Of the spectra in each object, shapes (N, K + 1).
+        transform: From rest frame to data.
+        start: First guess of the spectra.
+        steps: Iterations.
+    """
+
+    count, size = start.shape
+    information, target = start.new_zeros(size, count * count), torch.zeros_like(start)
+    for (flux, ivar, z), weight in zip(batches, weights, strict=True):
+        pairs = (weight[:, :, None] * weight[:, None]).flatten(1)
+        information.addmm_(transform.adjoint(ivar, z).clamp_min(0).T, pairs)
+        target.addmm_(weight.T, transform.adjoint(ivar * flux, z))
+    scale = _ridge(information[:, 0])[0] * 1e3
+    smoothness = _SMOOTHNESS * scale
+
+    def normal(spectra: Tensor) -> Tensor:
+        curvature = spectra.diff(n=2, dim=1)
+        output = smoothness * nn.functional.pad(curvature, (2, 2)).diff(n=2, dim=1)
+        for (_, ivar, z), weight in zip(batches, weights, strict=True):
+            observed = ivar * transform(weight @ spectra, z)
+            output.addmm_(weight.T, transform.adjoint(observed, z))
+        return output
+
+    ridge = (1e-2 * scale + 6 * smoothness) * torch.eye(count)
+    factor = torch.linalg.cholesky(information.unflatten(1, (count, count)) + ridge)
+
+    def preconditioned(residual: Tensor) -> Tensor:
+        return torch.cholesky_solve(residual.T[..., None], factor)[..., 0].T
+
+    solution, residual = start, target - normal(start)
+    direction = preconditioned(residual)
+    product = (residual * direction).sum()
+    for _ in range(steps):
+        image = normal(direction)
+        step = product / (direction * image).sum()
+        solution, residual = solution + step * direction, residual - step * image
+        better = preconditioned(residual)
+        before, product = product, (residual * better).sum()
+        direction = better + product / before * direction
+    return solution
+
+
+def _interpolated(spectra: Tensor, source: WavelengthGrid, target: WavelengthGrid) -> Tensor:
+    """Spectra (K, M) between two log10 grids, linearly, continued by their last values."""
+
+    at = np.log10(source.wavelength), np.log10(target.wavelength)
+    rows = [np.interp(at[1], at[0], row) for row in spectra.double().numpy()]
+    return torch.from_numpy(np.stack(rows)).to(spectra.dtype)
 
 
 def _expectation(residual: Tensor, weight: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from uraniborg.grids import WavelengthGrid
+from uraniborg.instruments.rebinning import resample_spectra
 from uraniborg.surveys.registry import Survey
 from uraniborg.surveys.selection import failed_cut
 from uraniborg.tables import QUARANTINE_COLUMNS
@@ -24,6 +26,7 @@ __all__ = [
     "prepare",
     "quarantine_table",
     "quarantined",
+    "resampled",
     "signal_to_noise",
     "snap",
 ]
@@ -134,13 +137,62 @@ def snap(
     return Snapped(output[0], output[1], offset)
 
 
+def resampled(
+    grid: WavelengthGrid, wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray
+) -> Snapped:
+    """Averages spectra on any pixels over those of a grid, conserving flux.
+
+    See `uraniborg.instruments.rebinning` for what that does to the noise. Arguments and result are
+    those of `snap`; wavelengths may come in any order, and where there is a gap in them nothing is
+    known. The offset is 0, and infinite where nothing falls on the grid.
+    """
+
+    output = np.zeros((2, len(wavelength), grid.size), np.float32)
+    offset = np.full(len(wavelength), np.inf)
+    for row in range(len(wavelength)):
+        data = np.isfinite(wavelength[row]) & (wavelength[row] > 0)
+        centre, first = np.unique(wavelength[row][data].astype(np.float64), return_index=True)
+        if len(centre) < 2:
+            continue
+        values = flux[row][data][first], ivar[row][data][first]
+        pixels = _with_gaps(centre, *values)
+        result = resample_spectra(
+            *(torch.from_numpy(array)[None] for array in pixels[1:]),
+            torch.from_numpy(pixels[0]),
+            grid,
+        )
+        output[:, row] = result.flux[0].numpy(), result.ivar[0].numpy()
+        overlaps = (grid.edges[-1] > centre[0]) & (grid.edges[0] < centre[-1])
+        offset[row] = 0 if overlaps else np.inf
+    return Snapped(output[0], output[1], offset)
+
+
+def _with_gaps(
+    wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A pixel without information at either side of every gap, so that none is thought wide."""
+
+    step = np.diff(wavelength)
+    usual = np.minimum(np.append(step[1:], step[-1]), np.append(step[0], step[:-1]))
+    gap = np.flatnonzero(step > 3 * usual)
+    added = np.concatenate([wavelength[gap] + usual[gap], wavelength[gap + 1] - usual[gap]])
+    order = np.argsort(np.concatenate([wavelength, added]), kind="stable")
+    nothing = np.zeros(len(added), np.float32)
+    return (
+        np.concatenate([wavelength, added])[order],
+        np.concatenate([flux, nothing])[order],
+        np.concatenate([ivar, nothing])[order],
+    )
+
+
 def normalisation(
     wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray, z: np.ndarray
 ) -> np.ndarray:
     """The flux density that spectra are divided by before a model sees them.
 
     It is the median flux of good pixels in rest-frame 5300 to 5850 Angstrom, or, where fewer than
-    ten of them are good, of all good pixels. Nothing says that it is positive.
+    ten of them are good or the redshift is NaN, of all good pixels. Nothing says that it is
+    positive.
 
     Args:
         wavelength: Observed frame, Angstrom, shape (P,).
@@ -210,8 +262,12 @@ def prepare(
     """
 
     scalars = dict(observations.scalars)
+    missing = ~np.isfinite(scalars["z"])
+    scalars["z"] = np.where(missing, np.nan, scalars["z"])
+    scalars["z_err"] = np.where(missing, np.nan, scalars["z_err"])
     flux, ivar = masked(observations.flux, observations.ivar, observations.bad)
-    flux, ivar, offset = snap(grid, observations.wavelength, flux, ivar)
+    placed = resampled if survey.resample else snap
+    flux, ivar, offset = placed(grid, observations.wavelength, flux, ivar)
     z = scalars["z"]
     scalars["snr"] = signal_to_noise(flux, ivar)
     scalars["norm"] = np.ones(len(z))
@@ -219,7 +275,8 @@ def prepare(
         scalars["norm"] = normalisation(grid.wavelength, flux, ivar, z)
 
     edges = f"{grid.wavelength[0]:.0f} to {grid.wavelength[-1]:.0f} Angstrom"
-    cut = failed_cut(survey.selection, scalars, (ivar > 0).mean(axis=1))
+    to_estimate = missing & (survey.missing_redshift == "estimate")
+    cut = failed_cut(survey.selection, scalars, (ivar > 0).mean(axis=1), to_estimate)
     file = f"config/surveys/{survey.name}.yaml"
     # In this order: the first that holds is the reason.
     problems = [
@@ -231,9 +288,13 @@ def prepare(
         (
             offset > LARGEST_OFFSET,
             f"has other pixels than the grid of instrument {survey.instrument}",
-            f"Set `instrument` in {file} to the one that took it.",
+            f"Set `instrument` in {file} to the one that took it, or `resample: true`.",
         ),
-        (~np.isfinite(z), "has no finite redshift", "Give it a redshift."),
+        (
+            missing & ~to_estimate,
+            "has no finite redshift",
+            f"Give it a redshift, or set `missing_redshift: estimate` in {file}.",
+        ),
         (~(ivar > 0).any(axis=1), "has no good pixel", "Check its ivar and mask."),
         (cut != "", cut, f"Widen `selection` in {file}."),
         (

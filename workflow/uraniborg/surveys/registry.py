@@ -42,7 +42,10 @@ class Survey:
         reader: Format of real data, empty for simulated.
         catalogue: What the columns of a catalogue mean, see
             `uraniborg.surveys.readers.catalogue.Layout`.
+        resample: Whether spectra on other pixels than the instrument's are resampled to them.
         normalisation: How spectra are scaled, see `uraniborg.surveys.preparation`.
+        missing_redshift: Whether spectra without a redshift are left out, or kept for models to
+            estimate one.
         selection: Cuts, see `uraniborg.surveys.selection`.
         citation: What to cite.
         licence: Terms of use.
@@ -62,7 +65,9 @@ class Survey:
     patterns: tuple[str, ...] = ()
     reader: str = ""
     catalogue: Mapping[str, Any] = field(default_factory=dict)
+    resample: bool = False
     normalisation: Literal["restframe", "none"] = "restframe"
+    missing_redshift: Literal["quarantine", "estimate"] = "quarantine"
     selection: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
     licence: str = ""

@@ -9,7 +9,10 @@ __all__ = ["failed_cut"]
 
 
 def failed_cut(
-    selection: Mapping[str, Any], scalars: Mapping[str, np.ndarray], good_fraction: np.ndarray
+    selection: Mapping[str, Any],
+    scalars: Mapping[str, np.ndarray],
+    good_fraction: np.ndarray,
+    exempt: np.ndarray | bool = False,
 ) -> np.ndarray:
     """The first cut that each object fails.
 
@@ -17,6 +20,8 @@ def failed_cut(
         selection: Keys of the section `selection` of a survey's file.
         scalars: `spectype`, `z`, `z_err`, `zwarning` and `snr`, each of shape (N,).
         good_fraction: Fraction of the instrument's pixels that are good, shape (N,).
+        exempt: Objects that pass every cut on the redshift, its error and its warnings because
+            they have none, shape (N,).
 
     Returns:
         One phrase per object, empty for an object that passes every cut, shape (N,).
@@ -32,15 +37,16 @@ def failed_cut(
     if "z_min" in selection or "z_max" in selection:
         limits = [f"below {low:g}"] * ("z_min" in selection)
         limits += [f"above {high:g}"] * ("z_max" in selection)
-        passes["z"] = ((z >= low) & (z <= high), f"z {' or '.join(limits)}")
+        passes["z"] = (exempt | ((z >= low) & (z <= high)), f"z {' or '.join(limits)}")
     if "z_err_max" in selection:
         limit = selection["z_err_max"]
-        passes["z_err"] = ((z_err > 0) & (z_err <= limit), f"z_err not within 0 to {limit:g}")
+        within = exempt | ((z_err > 0) & (z_err <= limit))
+        passes["z_err"] = (within, f"z_err not within 0 to {limit:g}")
     if "zwarning_allowed" in selection:
         allowed = selection["zwarning_allowed"]
         zwarning = np.asarray(scalars["zwarning"], np.int64)
         names = np.array([f"zwarning {flags}" for flags in zwarning], object)
-        passes["zwarning"] = ((zwarning & ~np.int64(allowed)) == 0, names)
+        passes["zwarning"] = (exempt | ((zwarning & ~np.int64(allowed)) == 0), names)
     if "snr_min" in selection:
         limit = selection["snr_min"]
         passes["snr"] = (scalars["snr"] >= limit, f"snr below {limit:g}")

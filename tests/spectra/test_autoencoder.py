@@ -20,6 +20,7 @@ ARCHITECTURE = {
     "oversampling": 1,
     "lsf": "none",
     "amplitude": "best_fit",
+    "weighted": True,
 }
 
 
@@ -30,7 +31,7 @@ def model(toy):
     return SpectrumAutoencoder.build(ARCHITECTURE, toy.transform.observed, basis)
 
 
-@pytest.mark.parametrize("encoder", ["restframe", "published"])
+@pytest.mark.parametrize("encoder", ["restframe", "flux", "published"])
 @pytest.mark.parametrize("decoder", ["low_rank", "published"])
 def test_every_combination_reconstructs_and_learns(toy, encoder, decoder):
     torch.manual_seed(0)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uraniborg.grids import WavelengthGrid
-from uraniborg.nets.encoders import RestframeEncoder
 from uraniborg.instruments.rebinning import pixel_edges, resample_spectra
+from uraniborg.nets.encoders import RestframeEncoder
 from uraniborg.spectra.transform import RedshiftTransform
 
 GRID = WavelengthGrid("log10", 3.6, 2e-4, 1500)

@@ -1,33 +1,50 @@
 """Decoders: latents in, rest-frame spectra out."""
 
+from itertools import pairwise
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-from uraniborg.nets.layers import GatedLinearUnit, ResidualLinear, multilayer_perceptron
+from uraniborg.nets.layers import GatedLinearUnit, ResidualLinear
 
-__all__ = ["LowRankDecoder", "PerceptronDecoder"]
+__all__ = ["LowRankDecoder", "PublishedDecoder"]
 
 
-class PerceptronDecoder(nn.Module):
-    """The decoder of SPENDER (arXiv:2211.07890, section 2.2): latent to every pixel by an MLP.
+class PublishedDecoder(nn.Module):
+    """Latent to every pixel by linear layers, each with an activation, the last one too.
+
+    The published models (arXiv:2211.07890, section 2.2) have gated linear units and add one; the
+    first ones, and those of DESI (arXiv:2307.07664), leaky rectifiers and add nothing.
 
     Args:
         latent_size: Number of latents.
         size: Number of rest-frame pixels M.
         hidden: Widths of the hidden layers.
+        activation: `gated` or `leaky_relu`.
     """
 
     def __init__(
-        self, latent_size: int, size: int, hidden: tuple[int, ...] = (64, 256, 1024)
+        self,
+        latent_size: int,
+        size: int,
+        hidden: tuple[int, ...] = (64, 256, 1024),
+        activation: Literal["gated", "leaky_relu"] = "gated",
     ) -> None:
         super().__init__()
-        self.network = multilayer_perceptron(latent_size, hidden, size, GatedLinearUnit)
+        widths = (latent_size, *hidden, size)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers.append(nn.Linear(before, after))
+            layers.append(GatedLinearUnit(after) if activation == "gated" else nn.LeakyReLU())
+        self.network = nn.Sequential(*layers)
+        self.offset = float(activation == "gated")
 
     def forward(self, latent: Tensor) -> Tensor:
         """Rest-frame spectra in units of the norm, (N, latent_size) to (N, M)."""
 
         # Normalised spectra scatter around one: the network learns the departure from it.
-        return 1 + self.network(latent)
+        return torch.add(self.network(latent), self.offset)
 
 
 class LowRankDecoder(nn.Module):

@@ -5,6 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from uraniborg.nets.convolution import convolution_stage
 from uraniborg.nets.layers import ResidualLinear, multilayer_perceptron
 
 __all__ = ["PublishedEncoder", "Encoder", "RestframeEncoder"]
@@ -48,7 +49,7 @@ class PublishedEncoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.latent_size = latent_size
+        self.latent_size, self.dropout = latent_size, dropout
         stages: list[nn.Module] = []
         for i, (before, after, kernel) in enumerate(
             zip((1, *channels[:-1]), channels, kernels, strict=True)
@@ -73,13 +74,28 @@ class PublishedEncoder(nn.Module):
         The attention sums to one over the positions of each channel.
         """
 
-        values, keys = self.convolutions(flux.unsqueeze(1)).chunk(2, dim=1)
+        values, keys = self._sequence(flux).chunk(2, dim=1)
         return values, keys.softmax(dim=-1)
 
     def summarise(self, values: Tensor, attention: Tensor) -> Tensor:
         """Latents (N, latent_size) of values that are attended to."""
 
         return self.features((values * attention).sum(dim=-1))
+
+    def _sequence(self, flux: Tensor) -> Tensor:
+        """Values and keys, shape (N, 2 C, P), on the CPU at a fraction of the arithmetic."""
+
+        layers = list(self.convolutions)
+        rising = all(bool((x.weight >= 0).all()) for x in layers if isinstance(x, nn.PReLU))
+        if flux.is_cuda or not rising or (self.training and self.dropout > 0):
+            return self.convolutions(flux.unsqueeze(1))
+        sequence = flux.unsqueeze(2)
+        for i, layer in enumerate(layers):
+            if isinstance(layer, nn.Conv1d):
+                last = layers[i + 4 : i + 5]
+                pool = last[0].kernel_size if last else None
+                sequence = convolution_stage(sequence, layer, layers[i + 2], pool)
+        return sequence.transpose(1, 2)
 
 
 class RestframeEncoder(nn.Module):

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from uraniborg.grids import WavelengthGrid
-from uraniborg.nets.decoders import LowRankDecoder, PerceptronDecoder
+from uraniborg.nets.decoders import LowRankDecoder, PublishedDecoder
 from uraniborg.nets.encoders import Encoder, PublishedEncoder, RestframeEncoder
+from uraniborg.nets.flux_encoder import FluxEncoder
 from uraniborg.nets.weights import load_card, load_weights
 from uraniborg.spectra.basis import Basis
+from uraniborg.spectra.published import published_parts
 from uraniborg.spectra.transform import RedshiftTransform
 
 __all__ = ["Reconstruction", "SpectrumAutoencoder", "best_fit_amplitude"]
@@ -58,7 +60,11 @@ class SpectrumAutoencoder(nn.Module):
 
     @classmethod
     def build(
-        cls, architecture: Mapping[str, Any], grid: WavelengthGrid, basis: Basis | None = None
+        cls,
+        architecture: Mapping[str, Any],
+        grid: WavelengthGrid,
+        basis: Basis | None = None,
+        lsf: Tensor | None = None,
     ) -> Self:
         """Builds a model from its settings.
 
@@ -66,21 +72,28 @@ class SpectrumAutoencoder(nn.Module):
             architecture: The section `architecture` of the configuration.
             grid: The spectrograph's grid.
             basis: Where low-rank parts start from. Without one they are zero, to be loaded.
+            lsf: The width in pixels that the setting `lsf: instrument` stands for, shape (L,).
+                Without it, it is to be loaded.
         """
 
-        transform = RedshiftTransform.of(architecture, grid)
+        if "published" in architecture:
+            # Imported weights, see `uraniborg.spectra.published`.
+            return cls(*published_parts(architecture, grid), architecture["amplitude"])
+        transform = RedshiftTransform.of(architecture, grid, lsf)
         size, latent_size = transform.restframe.size, architecture["latent_size"]
         if basis is None:
             rank = architecture["rank"]
             basis = Basis(torch.ones(size), torch.zeros(rank, size), torch.ones(rank))
         if architecture["encoder"] == "restframe":
             encoder = RestframeEncoder(latent_size, transform, *basis)
+        elif architecture["encoder"] == "flux":
+            encoder = FluxEncoder(latent_size, weighted=architecture["weighted"])
         else:
             encoder = PublishedEncoder(latent_size)
         if architecture["decoder"] == "low_rank":
             decoder = LowRankDecoder(latent_size, *basis)
         else:
-            decoder = PerceptronDecoder(latent_size, size)
+            decoder = PublishedDecoder(latent_size, size)
         return cls(encoder, decoder, transform, architecture["amplitude"])
 
     @classmethod

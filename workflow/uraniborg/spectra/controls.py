@@ -35,12 +35,16 @@ def shuffled_redshifts(model: SpectrumAutoencoder, batch: Batch, seed: int) -> T
 
 @torch.inference_mode()
 def principal_components(basis: Basis, model: SpectrumAutoencoder, batch: Batch) -> Tensor:
-    """Observed-frame reconstructions (N, L) by weighted principal components alone, as many as
-    the model has latents."""
+    """Observed-frame reconstructions (N, L) by weighted principal components alone.
 
-    size = model.latent_size
-    mean, spectra, variance = basis.mean, basis.spectra[:size], basis.variance[:size]
-    projection = RestframeEncoder(size, model.transform, mean, spectra, variance)
+    Args:
+        basis: As many as the model has latents, fitted as such: the first of a larger basis are
+            ordered by their variance, not by what they matter for the fit.
+        model: Gives the transform.
+        batch: The spectra.
+    """
+
+    projection = RestframeEncoder(len(basis.spectra), model.transform, *basis)
     amplitude, coefficients = projection.coefficients(*batch)
-    restframe = amplitude[:, None] * (mean + coefficients @ spectra)
+    restframe = amplitude[:, None] * (basis.mean + coefficients @ basis.spectra)
     return model.transform(restframe, batch.z)

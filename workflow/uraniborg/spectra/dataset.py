@@ -34,9 +34,10 @@ class SpectraDataset:
         spectra: The shards.
         rows: Row numbers that belong to this set, all by default.
         z_range: Redshifts that the model covers.
+        z: Redshifts of those rows, by default the catalogue's.
 
     Raises:
-        UserError: A redshift lies outside the range.
+        UserError: A redshift lies outside the range or is missing.
     """
 
     def __init__(
@@ -44,11 +45,18 @@ class SpectraDataset:
         spectra: Spectra,
         rows: np.ndarray | None = None,
         z_range: tuple[float, float] = (-np.inf, np.inf),
+        z: np.ndarray | None = None,
     ) -> None:
         self.spectra = spectra
         self.rows = np.arange(len(spectra)) if rows is None else np.asarray(rows)
         self.norm = spectra.column("norm")[self.rows].astype(np.float32)
-        self.z = torch.from_numpy(spectra.column("z")[self.rows].copy())
+        self.z = torch.from_numpy(np.array(spectra.column("z")[self.rows] if z is None else z))
+        missing = self.z.isnan()
+        if missing.any():
+            raise UserError(
+                f"{spectra.paths[0]}: {int(missing.sum())} spectra have no redshift; set "
+                "`missing_redshift: quarantine` in the survey's file to leave them out here."
+            )
         outside = (self.z < z_range[0]) | (self.z > z_range[1])
         if outside.any():
             worst = self.z[outside][0].item()

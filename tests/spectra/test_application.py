@@ -18,6 +18,7 @@ from uraniborg.spectra.basis import fit_basis
 from uraniborg.spectra.controls import principal_components, shuffled_redshifts, shuffled_weights
 from uraniborg.spectra.dataset import SpectraDataset
 from uraniborg.spectra.losses import reduced_chi2
+from uraniborg.spectra.uncertainty import ErrorModel
 from uraniborg.tables import SPECTRUM_COLUMNS, Column, Spectra, SpectraWriter
 
 ARCHITECTURE = {
@@ -30,6 +31,7 @@ ARCHITECTURE = {
     "oversampling": 1,
     "lsf": "none",
     "amplitude": "best_fit",
+    "weighted": True,
 }
 
 
@@ -68,6 +70,13 @@ def test_object_table_measures_fit_and_noise(model, shards):
     assert table["reduced_chi2"].median() == pytest.approx(1, abs=0.1)
     assert table["truth_reduced_chi2"].median() == pytest.approx(1, abs=0.1)
     assert table["residual_noise"].median() < 0.3
+
+
+def test_latents_have_errors_where_there_is_a_model_of_them(model, shards, toy):
+    table = object_table(model, *shards, errors=ErrorModel.ideal(toy.transform))
+    errors = table[[f"latent_{i}_err" for i in range(3)]]
+    assert (errors > 0).all().all()
+    assert object_table(model, *shards)["latent_0_err"].isna().all()
 
 
 def test_batches_do_not_change_the_table(model, shards):

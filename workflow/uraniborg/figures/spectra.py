@@ -130,12 +130,11 @@ def _measures(properties: pd.Series) -> str:
     )
 
 
-def fit_quality(objects: pd.DataFrame, noise_limit: float | None = None) -> Figure:
-    """Reduced chi-squared, and the model's error against the noise where the truth is known.
+def fit_quality(objects: pd.DataFrame) -> Figure:
+    """Reduced chi-squared: its distribution, and against the signal-to-noise ratio.
 
     Args:
         objects: Held-out objects with the columns of `object_columns`.
-        noise_limit: Largest median of the model's error that meets the claim.
     """
 
     figure = Figure(figsize=(TWO_COLUMNS, 2.4))
@@ -156,32 +155,15 @@ def fit_quality(objects: pd.DataFrame, noise_limit: float | None = None) -> Figu
     left.set_xlabel(r"reduced $\chi^2$ (last bin: and above)")
     left.set_ylabel("held-out objects")
     left.legend(loc="upper right")
-    known = objects.dropna(subset=["residual_noise"])
-    if known.empty:
-        right.plot(objects["snr"], objects["reduced_chi2"], ".", ms=2, color=COLORS["model"])
-        right.set_ylabel(r"reduced $\chi^2$")
-    else:
-        _noise_suppression(right, known, noise_limit)
+    right.plot(objects["snr"], objects["reduced_chi2"], ".", ms=2, color=COLORS["model"])
+    right.axhline(1, color=COLORS["data"], lw=0.6, ls=":")
+    right.set_ylabel(r"reduced $\chi^2$")
     right.set(xscale="log", yscale="log")
     right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.xaxis.set_major_formatter("{x:g}")
     right.xaxis.set_minor_formatter(NullFormatter())
     right.set_xlabel("median S/N per pixel")
     return figure
-
-
-def _noise_suppression(axes: Axes, objects: pd.DataFrame, limit: float | None) -> None:
-    axes.plot(objects["snr"], objects["residual_noise"], ".", ms=2, color=COLORS["data"])
-    # Medians in bins of equal number, to which the claim's limit applies.
-    bins = np.array_split(np.argsort(objects["snr"].to_numpy()), min(8, len(objects)))
-    medians = [objects.iloc[rows][["snr", "residual_noise"]].median() for rows in bins]
-    axes.plot(*np.transpose(medians), "o-", ms=3, color=COLORS["model"], label="median")
-    if limit is not None:
-        label = "largest median that meets the claim"
-        axes.axhline(limit, color=COLORS["reference"], lw=0.8, ls="--", label=label)
-    axes.set_ylim(0.03, 1.5)
-    axes.set_ylabel("rms(model − truth) / rms(noise)")
-    axes.legend(loc="upper right")
 
 
 def training(history: pd.DataFrame) -> Figure:

@@ -11,6 +11,8 @@ from torch import Tensor
 from uraniborg.spectra.autoencoder import Reconstruction, SpectrumAutoencoder
 from uraniborg.spectra.dataset import Batch, SpectraDataset
 from uraniborg.spectra.losses import reduced_chi2
+from uraniborg.spectra.redshift import complete_redshifts
+from uraniborg.spectra.uncertainty import ErrorModel, latent_covariance
 from uraniborg.tables import FLUX_UNIT, Column, Spectra
 
 __all__ = [
@@ -43,6 +45,9 @@ def object_columns(latent_size: int) -> tuple[Column, ...]:
         Column("ra", pa.float64(), "deg", "Right ascension (ICRS)"),
         Column("dec", pa.float64(), "deg", "Declination (ICRS)"),
         Column("z", pa.float64(), "", "Redshift"),
+        Column("z_err", pa.float64(), "", "Standard error of the redshift"),
+        Column("zwarning", pa.int64(), "", "Redshift warning flags, 0 for none"),
+        Column("z_source", pa.string(), "", "Where the redshift is from: catalogue or estimated"),
         Column("snr", pa.float64(), "", "Median signal-to-noise ratio per good pixel"),
         Column("norm", pa.float64(), FLUX_UNIT, "Flux density that the spectrum is divided by"),
         Column("good_pixels", pa.int64(), "", "Pixels with positive inverse variance"),
@@ -54,6 +59,10 @@ def object_columns(latent_size: int) -> tuple[Column, ...]:
             Column(f"latent_{i}", pa.float32(), "", f"Latent coordinate {i}")
             for i in range(latent_size)
         ),
+        *(
+            Column(f"latent_{i}_err", pa.float32(), "", f"Standard error of latent_{i}")
+            for i in range(latent_size)
+        ),
     )
 
 
@@ -62,6 +71,7 @@ def object_table(
     spectra: Spectra,
     truth: Spectra | None = None,
     batch_size: int = 256,
+    errors: ErrorModel | None = None,
 ) -> pd.DataFrame:
     """Reconstructs a shard and measures the fit of each object.
 
@@ -70,17 +80,23 @@ def object_table(
         spectra: The spectra.
         truth: Their noiseless counterparts in the same order, if they are simulated.
         batch_size: Spectra in memory at a time.
+        errors: The error model that errors of latents are from; they are NaN without.
 
     Returns:
-        The columns of `object_columns`, one row per spectrum.
+        The columns of `object_columns`, one row per spectrum. What the catalogue has no redshift
+        of gets an estimate.
+
+    Raises:
+        UserError: A redshift is outside the model's range, or one is missing and the model cannot
+            estimate it.
     """
 
-    scalars = spectra.scalars
-    names = ["object_id", "spectype", "subclass", "ra", "dec", "z", "snr", "norm"]
+    names = ["object_id", "spectype", "subclass", "ra", "dec", "snr", "norm"]
+    scalars = pd.concat([spectra.scalars[names], complete_redshifts(model, spectra)], axis=1)
     parts = []
-    for rows, batch, reconstruction in _reconstruct(model, spectra, batch_size):
+    for rows, batch, reconstruction in _reconstruct(model, spectra, scalars["z"], batch_size):
         noiseless = _noiseless(truth, rows, scalars["norm"].to_numpy()[rows], batch)
-        part = scalars.iloc[rows][names].copy()
+        part = scalars.iloc[rows].copy()
         part["good_pixels"] = (batch.ivar > 0).sum(dim=1).numpy()
         part["reduced_chi2"] = reduced_chi2(
             batch.flux, batch.ivar, reconstruction.observed, model.parameters_per_object
@@ -95,9 +111,12 @@ def object_table(
         ).numpy()
         for i in range(model.latent_size):
             part[f"latent_{i}"] = reconstruction.latent[:, i].numpy()
+        latent_error = _latent_error(model, batch, part["norm"].to_numpy(), errors)
+        for i in range(model.latent_size):
+            part[f"latent_{i}_err"] = latent_error[:, i].numpy()
         parts.append(part)
     columns = [column.name for column in object_columns(model.latent_size)]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def reconstruction_table(
@@ -114,7 +133,9 @@ def reconstruction_table(
 
     row_of = {name: row for row, name in enumerate(spectra.column("object_id"))}
     rows = np.array([row_of[name] for name in object_ids])
-    dataset = SpectraDataset(spectra, rows)
+    dataset = SpectraDataset(
+        spectra, rows, z=complete_redshifts(model, spectra, rows)["z"].to_numpy()
+    )
     batch = dataset.batch(np.arange(len(rows)))
     with torch.inference_mode():
         reconstruction = model(*batch)
@@ -186,14 +207,25 @@ def break_4000(restframe: Tensor, wavelength: np.ndarray) -> Tensor:
 
 
 def _reconstruct(
-    model: SpectrumAutoencoder, spectra: Spectra, batch_size: int
+    model: SpectrumAutoencoder, spectra: Spectra, z: pd.Series, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch, Reconstruction]]:
     z_range = (model.transform.z_min, model.transform.z_max)
-    dataset = SpectraDataset(spectra, z_range=z_range)
+    dataset = SpectraDataset(spectra, z_range=z_range, z=z.to_numpy())
     with torch.inference_mode():
         for rows in spectra.batches(batch_size):
             batch = dataset.batch(rows)
             yield rows, batch, model(*batch)
+
+
+def _latent_error(
+    model: SpectrumAutoencoder, batch: Batch, norm: np.ndarray, errors: ErrorModel | None
+) -> Tensor:
+    """Standard errors of the latents (N, latent_size), NaN without an error model."""
+
+    if errors is None:
+        return torch.full((len(norm), model.latent_size), torch.nan)
+    covariance = latent_covariance(model, batch, torch.from_numpy(norm).float(), errors)
+    return covariance.diagonal(dim1=1, dim2=2).sqrt()
 
 
 def _noiseless(truth: Spectra | None, rows: np.ndarray, norm: np.ndarray, batch: Batch) -> Tensor:

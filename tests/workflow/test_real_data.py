@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from uraniborg.surveys.registry import load_archives
 from uraniborg.tables import Spectra, read_metadata, read_table
@@ -107,3 +108,27 @@ def test_archive_through_a_mirror(real, shared_data, tmp_path):
     spectra = Spectra(real.folder / "results/surveys/sdss_archive/spectra/0000.arrow")
     assert len(spectra) == 12
     assert (spectra.vectors("ivar", [0]) > 0).mean() > 0.5
+
+
+def test_the_model_adapts_to_real_galaxies(real):
+    folder = real.folder / "results/spender/sdss"
+    claims = read_table(real.folder / "results/scorecard.parquet").set_index("claim")
+    assert claims.loc["real_after_adaptation", "verdict"] == "reported"
+    assert claims.loc["real_shuffled_control", "verdict"] == "met"
+    table = read_table(folder / "adaptation.parquet")
+    # Several spectra are of one galaxy, which counts once.
+    assert claims.loc["real_gap_closed", "n"] == table["galaxy"].nunique() < len(table)
+    features = read_table(folder / "residual_features.parquet")
+    assert len(features) > 5
+    assert (features["significance"].abs() >= 4).all()
+    figure = real.folder / "results/figures/spender/real_galaxies.pdf"
+    assert figure.read_bytes()[:5] == b"%PDF-"
+
+
+def test_real_spectra_are_exported(real):
+    objects = Table.read(real.folder / "results/spender/sdss/objects.fits")
+    exported = real.folder / "results/spender/sdss/reconstructions.fits"
+    first = Table.read(exported, hdu=1)
+    assert first.meta["OBJECT"] == objects["object_id"][0]
+    assert str(first["wavelength"].unit) == "Angstrom"
+    assert np.isfinite(first["model"]).all()

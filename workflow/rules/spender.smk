@@ -26,6 +26,10 @@ SPENDER_NUMBERS = []
 include: "spender/model.smk"
 include: "spender/reconstructions.smk"
 include: "spender/benchmarks.smk"
+include: "spender/redshifts.smk"
+include: "spender/importing.smk"
+include: "spender/exports.smk"
+include: "spender/adaptation.smk"
 
 
 analysis("spender", claims=["results/claims/spender.json"])
@@ -59,3 +63,9 @@ rule spender_claims:
         code=code("spender/claims.py"),
     script:
         "../scripts/spender/claims.py"
+
+
+include: "spender/uncertainty.smk"
+include: "spender/superresolution.smk"
+include: "spender/latents.smk"
+include: "spender/attention.smk"

@@ -41,6 +41,24 @@ rule spender_basis:
         "../../scripts/spender/basis.py"
 
 
+use rule spender_basis as spender_principal_components with:
+    output:
+        "results/models/spender/default/principal_components.safetensors",
+    log:
+        "results/logs/spender/principal_components.log",
+    benchmark:
+        "results/runtimes/spender/principal_components.tsv"
+    params:
+        # A baseline of as many components as latents, which are not the first of a larger basis.
+        architecture={
+            **SPENDER["architecture"],
+            "rank": SPENDER["architecture"]["latent_size"],
+        },
+        basis=SPENDER["basis"],
+        splits=SPENDER["splits"],
+        code=code("spender/basis.py"),
+
+
 rule spender_train:
     """Trains a variant of the autoencoder; a killed run goes on from its last epoch."""
     input:

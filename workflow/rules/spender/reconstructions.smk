@@ -36,6 +36,7 @@ rule spender_objects:
     """Reconstructs one shard of a survey with the trained model."""
     input:
         **model("spender", "default"),
+        calibration="results/models/spender/default/calibration.safetensors",
         spectra="results/surveys/{survey}/spectra/{shard}.arrow",
         truth=branch(
             lambda wildcards: bool(truth(wildcards.survey)),
@@ -114,7 +115,7 @@ rule spender_controls:
     """Measures what must fail, and the linear baseline."""
     input:
         **model("spender", "default"),
-        basis="results/models/spender/default/basis.safetensors",
+        components="results/models/spender/default/principal_components.safetensors",
         spectra=shards(SPENDER["train_on"]),
     output:
         "results/spender/controls.json",
@@ -209,7 +210,7 @@ use rule spender_plot_reconstructions as spender_plot_applied with:
 
 
 rule spender_plot_fit_quality:
-    """Reduced chi2 and noise suppression of held-out galaxies."""
+    """Reduced chi2 of held-out galaxies."""
     input:
         objects=f"results/spender/{SPENDER['train_on']}/objects.parquet",
     output:
@@ -229,7 +230,6 @@ rule spender_plot_fit_quality:
         mem_mb=1000,
         runtime=5,
     params:
-        noise_limit=SPENDER["claims"].get("noise_suppression", {}).get("maximum"),
         code=code("spender/plot_fit_quality.py"),
     script:
         "../../scripts/spender/plot_fit_quality.py"

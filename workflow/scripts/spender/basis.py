@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from uraniborg.files import atomic
+from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.jobs import job
 from uraniborg.spectra.basis import fit_basis
 from uraniborg.spectra.dataset import SpectraDataset
@@ -20,7 +21,8 @@ with job(snakemake):
     # Evenly spaced, so that the sample spans all shards.
     rows = rows[np.linspace(0, len(rows) - 1, min(settings["spectra"], len(rows))).astype(int)]
     z_range = (architecture["z_min"], architecture["z_max"])
-    transform = RedshiftTransform.of(architecture, spectra.grid)
+    lsf = spectrograph(spectra.metadata["instrument"]).lsf
+    transform = RedshiftTransform.of(architecture, spectra.grid, lsf)
     batches = SpectraDataset(spectra, rows, z_range).batches(256)
     print(f"fitting {architecture['rank']} basis spectra to {len(rows)} spectra")
     basis = fit_basis(

@@ -23,7 +23,7 @@ with job(snakemake):
     rows = split_rows(spectra.column("object_id"), snakemake.params.splits)["test"]
     batch = next(SpectraDataset(spectra, rows).batches(512))
     model = SpectrumAutoencoder.load(snakemake.input.weights, snakemake.input.card)
-    basis = Basis(**load_file(snakemake.input.basis))
+    basis = Basis(**load_file(snakemake.input.components))
     reconstructions = {
         "untrained_control": shuffled_weights(model, batch, seed=1),
         "redshift_control": shuffled_redshifts(model, batch, seed=1),

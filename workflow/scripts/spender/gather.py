@@ -21,6 +21,6 @@ with job(snakemake):
         table["split"] = split_of(table["object_id"], snakemake.params.splits)
     else:
         table["split"] = "applied"
-    latents = sum(name.startswith("latent_") for name in table.columns)
+    latents = sum(name.startswith("latent_") and name.endswith("_err") for name in table.columns)
     metadata = {"data": read_metadata(snakemake.input.shards[0])["data"]}
     write_table(snakemake.output[0], table, (*object_columns(latents), SPLIT), metadata)

@@ -1,4 +1,4 @@
-"""Draws reduced chi2 and noise suppression of held-out galaxies."""
+"""Draws reduced chi2 of held-out galaxies."""
 
 from uraniborg.figures.spectra import fit_quality
 from uraniborg.figures.style import save, style
@@ -7,4 +7,4 @@ from uraniborg.tables import read_table
 
 with job(snakemake), style():
     heldout = read_table(snakemake.input.objects).query("split == 'test'")
-    save(fit_quality(heldout, snakemake.params.noise_limit), snakemake.output[0])
+    save(fit_quality(heldout), snakemake.output[0])

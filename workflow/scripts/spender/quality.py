@@ -14,7 +14,7 @@ with job(snakemake):
     numbers = {
         "heldout_reduced_chi2": median(heldout["reduced_chi2"]),
         "heldout_truth_reduced_chi2": median(heldout["truth_reduced_chi2"]),
-        "noise_suppression": median(heldout["residual_noise"]),
+        "heldout_over_floor": median(heldout["reduced_chi2"] / heldout["truth_reduced_chi2"]),
     }
     real = [path for path in snakemake.input.applied if read_metadata(path)["data"] == "real"]
     if real:

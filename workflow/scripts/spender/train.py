@@ -5,6 +5,7 @@ from dataclasses import asdict
 import torch
 from safetensors.torch import load_file
 
+from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.jobs import job
 from uraniborg.nets.weights import save_model
 from uraniborg.provenance import settings_digest
@@ -31,7 +32,8 @@ with job(snakemake):
     train, valid = (SpectraDataset(spectra, rows[name], z_range) for name in ("train", "valid"))
     torch.manual_seed(settings.seed)
     basis = Basis(**load_file(snakemake.input.basis))
-    model = SpectrumAutoencoder.build(architecture, spectra.grid, basis)
+    lsf = spectrograph(spectra.metadata["instrument"]).lsf
+    model = SpectrumAutoencoder.build(architecture, spectra.grid, basis, lsf)
     accelerator, devices = accelerator_for(snakemake.resources.gpu)
     history = fit(
         model,

@@ -12,8 +12,7 @@ def test_fourier_convolution_is_the_convolution(length, kernel):
     layer = nn.Conv1d(6, 9, kernel, padding=kernel // 2, bias=False).double()
     x = torch.randn(4, 6, length, dtype=torch.float64)
     found = fourier_convolution(x.transpose(1, 2), layer.weight).transpose(1, 2)
-    # The transforms are stored in single precision.
-    torch.testing.assert_close(found, layer(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found, layer(x), atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("channels", [1, 6])

@@ -2,7 +2,6 @@
 Benchmarks: the model's parts timed against their peers.
 
 REQUIRED INPUTS:
-    results/models/spender/default/            the trained model
     results/surveys/{survey}/spectra/*.arrow   of the training survey
 OUTPUTS:
     results/benchmarks/spender.json
@@ -14,8 +13,6 @@ analysis("spender", benchmarks=["results/benchmarks/spender.json"])
 rule spender_benchmark:
     """Times the model's parts against their peers."""
     input:
-        **model("spender", "default"),
-        basis="results/models/spender/default/basis.safetensors",
         spectra=shards(SPENDER["train_on"])[0],
     output:
         "results/benchmarks/spender.json",
@@ -30,6 +27,10 @@ rule spender_benchmark:
         mem_mb=4000,
         runtime=10,
     params:
-        code=code("../../tests/benchmarks/spectra.py"),
+        code=[
+            code("../../tests/benchmarks/spectra.py"),
+            code("../../tests/benchmarks/spectra_work.py"),
+            code("../../tests/benchmarks/spectra_memory.py"),
+        ],
     script:
         "../../../tests/benchmarks/spectra.py"

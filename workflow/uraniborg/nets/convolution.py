@@ -33,15 +33,13 @@ def convolution_stage(
 
     weight, bias = convolution.weight, convolution.bias
     if convolution.in_channels == 1:
-        convolved, mean, variance = _single_channel(sequence[..., 0], weight[:, 0])
+        convolved, mean, variance = _single_channel(sequence[..., 0], weight[:, 0], pool)
     else:
         convolved = fourier_convolution(sequence, weight)
         mean = convolved.mean(dim=1, keepdim=True)
         variance = convolved.square().mean(dim=1, keepdim=True) - mean.square()
-    if pool is not None:
-        image = convolved.transpose(1, 2).unsqueeze(2)
-        pooled = nn.functional.max_pool2d(image, (1, pool), (1, pool), (0, pool // 2))
-        convolved = pooled.squeeze(2).transpose(1, 2)
+        if pool is not None:
+            convolved = _largest(convolved, pool)[0]
     # The constant is what InstanceNorm1d adds by default. The bias makes no difference to a
     # normalised sequence; it is here for the sake of its gradient, which is zero.
     scale = (variance.clamp_min(0) + 1e-5).rsqrt()
@@ -87,20 +85,45 @@ def fourier_convolution(sequence: Tensor, weight: Tensor) -> Tensor:
     return tiles_out.reshape(number, tiles * step, outputs)[:, :length]
 
 
-def _single_channel(sequence: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Convolution of one channel (N, L) with kernels (O, K): the result (N, L, O), its mean and its
-    variance along the sequence, (N, 1, O).
+def _single_channel(
+    sequence: Tensor, weight: Tensor, pool: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Convolution of one channel (N, L) with kernels (O, K), the largest of each window (N, P, O),
+    and the mean and the variance of the whole along the sequence, (N, 1, O).
 
-    Both moments follow from those of the windows, without a look at the result.
+    Both moments follow from those of the kernel's windows, without a look at the result.
     """
 
-    half = weight.shape[1] // 2
-    windows = nn.functional.pad(sequence, (half, half)).unfold(1, weight.shape[1], 1)
-    mean = windows.mean(dim=1, keepdim=True)
-    centred = windows - mean
+    size = weight.shape[1]
+    padded = nn.functional.pad(sequence, (size // 2, size // 2))
+    windows = padded.unfold(1, size, 1)
+    centre = windows.mean(dim=1, keepdim=True)
+    centred = windows - centre
     covariance = centred.transpose(1, 2) @ centred / sequence.shape[1]
     variance = ((weight @ covariance) * weight).sum(dim=2)[:, None]
-    return windows @ weight.T, mean @ weight.T, variance
+    mean = centre @ weight.T
+    if pool is None:
+        return windows @ weight.T, mean, variance
+
+    # The long result is never kept: a few spectra at a time, and only where the largest are.
+    with torch.no_grad():
+        parts = [_largest(part @ weight.T, pool) for part in windows.split(8)]
+        largest, pixels = (torch.cat(kind) for kind in zip(*parts, strict=True))
+    if not torch.is_grad_enabled():
+        return largest, mean, variance
+    flat = pixels.flatten(1)
+    found = sum(weight[:, k] * padded.gather(1, flat + k).view_as(pixels) for k in range(size))
+    return found, mean, variance
+
+
+def _largest(sequence: Tensor, pool: int) -> tuple[Tensor, Tensor]:
+    """The largest values of a sequence (N, L, C) in windows, and their positions, (N, P, C)."""
+
+    image = sequence.transpose(1, 2).unsqueeze(2)
+    pooled, positions = nn.functional.max_pool2d(
+        image, (1, pool), (1, pool), (0, pool // 2), return_indices=True
+    )
+    return pooled.squeeze(2).transpose(1, 2), positions.squeeze(2).transpose(1, 2)
 
 
 @cache
@@ -134,4 +157,4 @@ def _transforms(tile: int, step: int) -> tuple[Tensor, Tensor]:
         share = torch.full_like(frequencies, 2 / tile)
         share[0] = share[-1] = 1 / tile
         inverse = torch.stack([share * angle.cos(), -share * angle.sin()])[:, :, :step]
-        return forward.float(), inverse.transpose(1, 2).contiguous().float()
+        return forward, inverse.transpose(1, 2).contiguous()

@@ -83,11 +83,15 @@ class PublishedEncoder(nn.Module):
         return self.features((values * attention).sum(dim=-1))
 
     def _sequence(self, flux: Tensor) -> Tensor:
-        """Values and keys, shape (N, 2 C, P), on the CPU at a fraction of the arithmetic."""
+        """Values and keys, shape (N, 2 C, P), on the CPU at a fraction of the arithmetic.
+
+        Not in half precision, in which Fourier transforms lose too much.
+        """
 
         layers = list(self.convolutions)
         rising = all(bool((x.weight >= 0).all()) for x in layers if isinstance(x, nn.PReLU))
-        if flux.is_cuda or not rising or (self.training and self.dropout > 0):
+        direct = flux.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        if direct or not rising or (self.training and self.dropout > 0):
             return self.convolutions(flux.unsqueeze(1))
         sequence = flux.unsqueeze(2)
         for i, layer in enumerate(layers):

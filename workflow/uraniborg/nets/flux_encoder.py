@@ -62,7 +62,11 @@ class FluxEncoder(nn.Module):
         )
 
     def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
-        return self.summarise(*self.attend(flux, ivar))
+        if self.training or flux.is_cuda:
+            return self.summarise(*self.attend(flux, ivar))
+        # A few spectra at a time stay in the processor's caches.
+        parts = zip(flux.split(32), ivar.split(32), strict=True)
+        return torch.cat([self.summarise(*self.attend(*part)) for part in parts])
 
     def attend(self, flux: Tensor, ivar: Tensor) -> tuple[Tensor, Tensor]:
         """Values and attention along the sequence of P positions, each (N, C, P).

@@ -54,4 +54,4 @@ def test_gpu_that_is_not_there(finished_copy):
     output = copy.snakemake(target, "--force", check=False, config=config)
     assert "the configuration asks for `gpus: 1` but no CUDA device is present" in output
     assert "set `gpus: 0`" in output
-    assert "Traceback" not in (copy.folder / "results/logs/spender/train.log").read_text()
+    assert "Traceback" not in (copy.folder / "results/logs/spender/train/default.log").read_text()

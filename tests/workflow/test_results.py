@@ -82,8 +82,8 @@ def test_the_model_has_a_card(finished):
 
 def test_jobs_leave_logs_and_run_times(finished):
     folder = finished.folder / "results"
-    assert "epoch" in (folder / "logs/spender/train.log").read_text()
-    assert (folder / "runtimes/spender/train.tsv").exists()
+    assert "epoch" in (folder / "logs/spender/train/default.log").read_text()
+    assert (folder / "runtimes/spender/train/default.tsv").exists()
 
 
 def test_no_temporary_file_stays(finished):

@@ -6,12 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from uraniborg.figures.style import COLORS, ONE_COLUMN, TWO_COLUMNS
+from uraniborg.figures.style import COLORS, FLUX_LABEL, ONE_COLUMN, TWO_COLUMNS
 from uraniborg.spectra.lines import LINES
 
 __all__ = ["fit_quality", "reconstructions", "training"]
-
-FLUX_LABEL = r"$f_\lambda$ [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]"
 
 
 def reconstructions(spectra: pd.DataFrame, objects: pd.DataFrame) -> Figure:

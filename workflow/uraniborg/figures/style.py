@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from uraniborg.files import atomic
 
-__all__ = ["COLORS", "ONE_COLUMN", "TWO_COLUMNS", "save", "style"]
+__all__ = ["COLORS", "FLUX_LABEL", "ONE_COLUMN", "TWO_COLUMNS", "save", "style"]
 
 ONE_COLUMN = 3.4
 """Width in inches of one column of a two-column journal."""
@@ -25,6 +25,9 @@ COLORS = {
     "line": "#56b4e9",
 }
 """Colours by meaning, the same in every figure (Okabe & Ito 2008)."""
+
+FLUX_LABEL = r"$f_\lambda$ [$10^{-17}$ erg s$^{-1}$ cm$^{-2}$ Å$^{-1}$]"
+"""What axes of flux densities say."""
 
 
 @contextmanager

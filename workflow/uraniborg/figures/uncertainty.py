@@ -6,8 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from uraniborg.figures.spectra import FLUX_LABEL
-from uraniborg.figures.style import COLORS, ONE_COLUMN, TWO_COLUMNS
+from uraniborg.figures.style import COLORS, FLUX_LABEL, ONE_COLUMN, TWO_COLUMNS
 
 __all__ = ["noise_suppression", "uncertainties"]
 

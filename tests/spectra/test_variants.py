@@ -53,3 +53,17 @@ def test_a_wrong_setting_names_the_variant():
     settings = section(variants={"flux": {"architecture": {"encodre": "flux"}}})
     with pytest.raises(UserError, match=r"variant flux.*encodre.*did you mean 'encoder'"):
         model_variants(settings, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"architecture": {"rank": 4}}, {"latent_sizes": [30]}], ids=["rank", "sizes"]
+)
+def test_fewer_basis_spectra_than_latents_are_refused(changes):
+    with pytest.raises(UserError, match=r"rank \d+ is less than latent_size \d+"):
+        model_variants(section(**changes), SCHEMA)
+
+
+def test_a_misspelt_line_spread_function_is_named():
+    with pytest.raises(UserError, match="lsf"):
+        section(architecture={"lsf": "blah"})
+    assert section(architecture={"lsf": "1.5"})["architecture"]["lsf"] == "1.5"

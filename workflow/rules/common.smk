@@ -33,12 +33,16 @@ config.update(validate(config, SCHEMAS / "config.schema.yaml", name="config"))
 SURVEYS = load_surveys(config["surveys_folder"], config["surveys"])
 
 
-def known_survey(name, key):
-    """The survey that a configuration key names; an error if there is none."""
+def known_survey(name, key, kind):
+    """The survey that a configuration key names; an error if there is none of this kind."""
     if name not in SURVEYS:
         known = ", ".join(SURVEYS)
         raise UserError(
             f"config: {key}: there is no survey {name!r}; known are {known}."
+        )
+    if SURVEYS[name].kind != kind:
+        raise UserError(
+            f"config: {key}: {name!r} is a survey of {SURVEYS[name].kind}; name one of {kind}."
         )
     return name
 

@@ -13,9 +13,9 @@ OUTPUTS:
 from uraniborg.spectra.variants import BASIS_SETTINGS, basis_owners, model_variants
 
 SPENDER = config["spender"]
-known_survey(SPENDER["train_on"], "spender: train_on")
+known_survey(SPENDER["train_on"], "spender: train_on", "spectra")
 for survey in SPENDER["apply_to"]:
-    known_survey(survey, "spender: apply_to")
+    known_survey(survey, "spender: apply_to", "spectra")
 # Settings of every model that is trained, and whose basis it starts from.
 SPENDER_VARIANTS = model_variants(SPENDER, SCHEMAS / "config.schema.yaml")
 SPENDER_BASES = basis_owners(SPENDER_VARIANTS)

@@ -45,7 +45,7 @@ def _by_class(axes: Axes, objects: pd.DataFrame) -> None:
 
     classes = objects.groupby("galaxy")["subclass"].agg(lambda names: names.mode().iloc[0])
     table = objects.groupby("galaxy")[["before", "after", "shuffled", "simulated"]].median()
-    table["class"] = classes.str.lower().replace("", "no emission lines")
+    table["class"] = classes.str.lower().replace("", "no subclass")
     table["visits"] = objects.groupby("galaxy").size()
     # Classes by how well they are modelled, galaxies within them as well.
     order = table.groupby("class")["before"].median().rank(method="first")

@@ -224,7 +224,7 @@ def _latent_error(
 
     if errors is None:
         return torch.full((len(norm), model.latent_size), torch.nan)
-    covariance = latent_covariance(model, batch, torch.from_numpy(norm).float(), errors)
+    covariance = latent_covariance(model, batch, torch.tensor(norm, dtype=torch.float32), errors)
     return covariance.diagonal(dim1=1, dim2=2).sqrt()
 
 

@@ -85,6 +85,9 @@ class RedshiftTransform(nn.Module):
             setting = torch.ones(grid.size) if lsf is None else lsf
         elif setting == "none":
             setting = 0.0
+        elif setting != "learned":
+            # Numbers on a command line are text.
+            setting = float(setting)
         oversampling = architecture.get("oversampling", 1)
         return cls(grid, architecture["z_max"], architecture["z_min"], oversampling, setting)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from uraniborg.errors import UserError
 from uraniborg.settings import validate
 
 __all__ = ["BASIS_SETTINGS", "DEFAULT", "basis_owners", "model_variants"]
@@ -43,7 +44,18 @@ def model_variants(
         settings = {part: {**section[part], **changes.get(part, {})} for part in parts}
         checked = validate({"spender": settings}, schema, name=f"config: variant {name}")["spender"]
         variants[name] = {part: checked[part] for part in parts}
+        _check_rank(name, checked["architecture"])
     return variants
+
+
+def _check_rank(name: str, architecture: Mapping[str, Any]) -> None:
+    rank, size = architecture["rank"], architecture["latent_size"]
+    low_rank = architecture["encoder"] == "restframe" or architecture["decoder"] == "low_rank"
+    if low_rank and rank < size:
+        raise UserError(
+            f"config: variant {name}: rank {rank} is less than latent_size {size}; raise `rank` "
+            "or lower `latent_size` (or `latent_sizes`) under `spender`."
+        )
 
 
 def basis_owners(variants: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:

@@ -81,8 +81,8 @@ def test_nothing_runs_twice(finished):
         ),
         pytest.param(
             "config/test.yaml",
-            "epochs: 4",
-            "epochs: 5",
+            "batch_size: 64",
+            "batch_size: 60",
             AFTER_TRAINING,
             id="setting of the training",
         ),

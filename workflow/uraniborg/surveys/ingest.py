@@ -22,7 +22,7 @@ from uraniborg.surveys.preparation import (
     quarantine_table,
     quarantined,
 )
-from uraniborg.surveys.readers import multimodal_universe, sdss
+from uraniborg.surveys.readers import desi, multimodal_universe, sdss
 from uraniborg.surveys.readers import table as table_reader
 from uraniborg.surveys.readers.errors import UnreadableError
 from uraniborg.surveys.registry import Survey
@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 READERS = {
+    "desi": desi.read,
     "multimodal_universe": multimodal_universe.read,
     "sdss": sdss.read,
     "table": table_reader.read,

@@ -15,7 +15,7 @@ from uraniborg.grids import WavelengthGrid
 from uraniborg.instruments.rebinning import resample_spectra
 from uraniborg.surveys.registry import Survey
 from uraniborg.surveys.selection import failed_cut
-from uraniborg.tables import QUARANTINE_COLUMNS
+from uraniborg.tables import QUARANTINE_COLUMNS, SPECTRUM_COLUMNS
 
 __all__ = [
     "DUPLICATE",
@@ -51,7 +51,8 @@ class Observations:
 
     Args:
         scalars: `object_id`, `ra`, `dec`, `z`, `z_err`, `zwarning`, `spectype` and `subclass`,
-            each of shape (N,).
+            each of shape (N,). What only the selection looks at may be there too: `fiberstatus`,
+            `deltachi2`, and `target`, names joined by spaces.
         wavelength: Vacuum Angstrom, shape (N, P); 0, negative or not finite where there is no data.
         flux: In 1e-17 erg s-1 cm-2 Angstrom-1, shape (N, P).
         ivar: Its inverse variance, shape (N, P).
@@ -259,6 +260,9 @@ def prepare(
 
     Returns:
         The columns of `uraniborg.tables.SPECTRUM_COLUMNS`, flux and ivar, of what stays.
+
+    Raises:
+        UserError: The selection looks at something that the observations lack.
     """
 
     scalars = dict(observations.scalars)
@@ -318,7 +322,8 @@ def prepare(
         for row in np.flatnonzero(reason != "")
     )
     keep = reason == ""
-    return {name: values[keep] for name, values in scalars.items()}, flux[keep], ivar[keep]
+    columns = {column.name: scalars[column.name][keep] for column in SPECTRUM_COLUMNS}
+    return columns, flux[keep], ivar[keep]
 
 
 def quarantined(source: str, object_id: str, reason: str, remedy: str) -> dict[str, str]:

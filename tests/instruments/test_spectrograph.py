@@ -10,7 +10,7 @@ import torch
 from uraniborg.errors import UserError
 from uraniborg.instruments.noise import write_noise
 from uraniborg.instruments.spectrograph import spectrograph
-from uraniborg.instruments.wavelengths import GRIDS, observed_grid, source_grid
+from uraniborg.instruments.wavelengths import GRIDS, logarithmic, observed_grid, source_grid
 
 COUNT = 192
 
@@ -295,3 +295,16 @@ def test_unknown_names_are_refused_with_the_known_ones(lookup):
 def test_unknown_kinds_of_errors_are_refused():
     with pytest.raises(ValueError, match="guessed"):
         spectrograph("sdss", Path("x"), errors="guessed")
+
+
+def test_the_line_spread_function_on_another_grid_is_as_wide_in_angstrom():
+    instrument = spectrograph("desi")
+    grid = logarithmic(instrument.grid, 5e-5)
+    assert grid.edges[0] >= instrument.grid.edges[0] - 1e-6
+    assert grid.edges[-1] <= instrument.grid.edges[-1] + 1e-6
+    assert grid.edges[-1] > instrument.grid.edges[-1] * 10**-5e-5
+    native = instrument.lsf.numpy() * np.diff(instrument.grid.edges)
+    other = instrument.lsf_on(grid).numpy() * np.diff(grid.edges)
+    expected = np.interp(grid.wavelength, instrument.grid.wavelength, native)
+    np.testing.assert_allclose(other, expected, rtol=1e-5)
+    assert instrument.lsf_on(instrument.grid) is instrument.lsf

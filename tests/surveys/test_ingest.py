@@ -38,7 +38,7 @@ def run(tmp_path):
         shards = [tmp_path / f"out/{shard}.arrow" for shard in range(survey.shards)]
         lists = [tmp_path / f"out/{shard}.parquet" for shard in range(survey.shards)]
         for number, (shard, listed) in enumerate(zip(shards, lists, strict=True)):
-            ingest(survey, part_of(files, number, survey.shards), GRID, shard, listed)
+            ingest(survey, part_of(files, number, survey.shards), shard, listed)
         paths = tmp_path / "out/catalogue.parquet", tmp_path / "out/quarantine.parquet"
         catalogue(survey, shards, lists, *paths, splits)
         return Spectra(shards), read_table(paths[1]), read_table(paths[0])
@@ -93,7 +93,7 @@ def test_shards_share_the_work_whatever_their_number(run, folder, shards):
 def test_the_same_files_give_the_same_bytes(folder, tmp_path):
     files = matching_files(SURVEY.patterns, folder)
     for name in ("a", "b"):
-        ingest(SURVEY, files, GRID, tmp_path / f"{name}.arrow", tmp_path / f"{name}.parquet")
+        ingest(SURVEY, files, tmp_path / f"{name}.arrow", tmp_path / f"{name}.parquet")
     assert (tmp_path / "a.arrow").read_bytes() == (tmp_path / "b.arrow").read_bytes()
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
@@ -239,7 +239,7 @@ def test_files_are_found_once_sorted_and_through_links(tmp_path):
 
 def test_a_file_that_vanished_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"gone\.fits: there is no such file"):
-        ingest(SURVEY, {"gone.fits": tmp_path / "gone.fits"}, GRID, tmp_path / "s", tmp_path / "q")
+        ingest(SURVEY, {"gone.fits": tmp_path / "gone.fits"}, tmp_path / "s", tmp_path / "q")
     assert not list(tmp_path.iterdir())
 
 

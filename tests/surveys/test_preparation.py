@@ -146,6 +146,22 @@ def test_resampling_conserves_flux_and_leaves_gaps_empty():
     assert ivar[0][inside & good].max() < 8.1
 
 
+def test_spectra_on_the_same_pixels_are_resampled_as_each_alone():
+    generator = np.random.default_rng(3)
+    wavelength = np.arange(3700.0, 9500.0, 1.3)
+    flux = generator.normal(1, 0.1, (3, len(wavelength))).astype("f4")
+    ivar = np.where(generator.random(flux.shape) < 0.1, 0, 4).astype("f4")
+    together = resampled(GRID, np.tile(wavelength, (3, 1)), flux, ivar)
+    for row in range(3):
+        # Another order, so that it takes the way of spectra with wavelengths of their own.
+        back = slice(None, None, -1)
+        alone = resampled(
+            GRID, wavelength[None, back], flux[row : row + 1, back], ivar[row : row + 1, back]
+        )
+        for one, several in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one[0], several[row])
+
+
 def test_a_spectrum_elsewhere_cannot_be_resampled():
     wavelength = np.linspace(1.2e4, 1.3e4, 50)[None]
     _, ivar, offset = resampled(GRID, wavelength, np.ones((1, 50), "f4"), np.ones((1, 50), "f4"))

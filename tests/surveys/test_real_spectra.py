@@ -18,7 +18,7 @@ def read(root, shared_data, tmp_path_factory):
         survey = load_surveys(root / "config/surveys", {name: changes})[name]
         folder = tmp_path_factory.mktemp(name)
         shard, listed = folder / "0000.arrow", folder / "0000.parquet"
-        ingest(survey, matching_files(survey.patterns, shared_data), GRID, shard, listed)
+        ingest(survey, matching_files(survey.patterns, shared_data), shard, listed)
         paths = folder / "catalogue.parquet", folder / "quarantine.parquet"
         catalogue(survey, [shard], [listed], *paths)
         return Spectra(shard), read_table(paths[0]), read_table(paths[1])

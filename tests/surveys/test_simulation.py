@@ -176,7 +176,7 @@ def test_there_is_an_example_of_every_kind(root, tmp_path, survey, whole):
 def test_other_spectrographs_take_their_surveys(root, tmp_path, name):
     survey = load_surveys(root / "config/surveys")[name]
     universe = {**survey.universe, "stars": 0.05, "contaminants": {"spike": 0.1, "quasar": 0.05}}
-    survey = dataclasses.replace(survey, objects=256, universe=universe)
+    survey = dataclasses.replace(survey, objects=256, shards=1, universe=universe)
     spectra, truth, _ = run(root, tmp_path, survey)
     rows = np.arange(len(spectra))
     flux, ivar = spectra.vectors("flux", rows), spectra.vectors("ivar", rows)

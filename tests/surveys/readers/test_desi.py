@@ -300,7 +300,7 @@ def survey(**changes):
 def ingested(files, folder, **changes):
     folder.mkdir(exist_ok=True)
     shard, quarantine = folder / "0000.arrow", folder / "0000.parquet"
-    ingest(survey(**changes), {path.name: path for path in files}, GRID, shard, quarantine)
+    ingest(survey(**changes), {path.name: path for path in files}, shard, quarantine)
     return Spectra(shard), read_table(quarantine)
 
 
@@ -392,7 +392,7 @@ def test_mirrors_of_the_archive_are_found(tmp_path, root, name):
     survey = load_surveys(root / "config/surveys")[name]
     files = matching_files(survey.patterns, tmp_path)
     shard, quarantine = tmp_path / "0000.arrow", tmp_path / "0000.parquet"
-    ingest(survey, files, GRID, shard, quarantine)
+    ingest(survey, files, shard, quarantine)
     kept, left_out = Spectra(shard).scalars, read_table(quarantine)
     expected = {TARGETID[0], TARGETID[0] + 10}
     expected |= {TARGETID[2], TARGETID[2] + 10} if name == "desi" else set()

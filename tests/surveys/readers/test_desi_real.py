@@ -107,7 +107,7 @@ def ingested(root, shared_data, tmp_path_factory):
     survey = load_surveys(root / "config/surveys")["desi"]
     out = tmp_path_factory.mktemp("desi")
     shard, listed = out / "0000.arrow", out / "0000.parquet"
-    ingest(survey, matching_files(survey.patterns, shared_data), GRID, shard, listed)
+    ingest(survey, matching_files(survey.patterns, shared_data), shard, listed)
     catalogue(survey, [shard], [listed], out / "catalogue.parquet", out / "quarantine.parquet")
     return (
         Spectra(shard),

@@ -21,7 +21,7 @@ with job(snakemake):
     # Evenly spaced, so that the sample spans all shards.
     rows = rows[np.linspace(0, len(rows) - 1, min(settings["spectra"], len(rows))).astype(int)]
     z_range = (architecture["z_min"], architecture["z_max"])
-    lsf = spectrograph(spectra.metadata["instrument"]).lsf
+    lsf = spectrograph(spectra.metadata["instrument"]).lsf_on(spectra.grid)
     transform = RedshiftTransform.of(architecture, spectra.grid, lsf)
     batches = SpectraDataset(spectra, rows, z_range).batches(256)
     print(f"fitting {architecture['rank']} basis spectra to {len(rows)} spectra")

@@ -32,7 +32,7 @@ with job(snakemake):
     train, valid = (SpectraDataset(spectra, rows[name], z_range) for name in ("train", "valid"))
     torch.manual_seed(settings.seed)
     basis = Basis(**load_file(snakemake.input.basis))
-    lsf = spectrograph(spectra.metadata["instrument"]).lsf
+    lsf = spectrograph(spectra.metadata["instrument"]).lsf_on(spectra.grid)
     model = SpectrumAutoencoder.build(architecture, spectra.grid, basis, lsf)
     accelerator, devices = accelerator_for(snakemake.resources.gpu)
     history = fit(

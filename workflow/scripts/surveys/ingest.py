@@ -1,6 +1,5 @@
 """Reads one shard of a survey's real spectra."""
 
-from uraniborg.instruments.wavelengths import observed_grid
 from uraniborg.jobs import job
 from uraniborg.surveys.ingest import ingest
 from uraniborg.surveys.matching import files_of
@@ -12,7 +11,6 @@ with job(snakemake):
     ingest(
         survey,
         files_of(survey, shard, snakemake.input, data_root),
-        observed_grid(survey.instrument),
         snakemake.output.shard,
         snakemake.output.quarantine,
     )

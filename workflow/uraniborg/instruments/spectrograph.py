@@ -77,6 +77,15 @@ class Spectrograph:
 
         return self._curve("lsf")
 
+    def lsf_on(self, grid: WavelengthGrid) -> Tensor:
+        """The same in pixels of another grid of observed wavelengths, shape (grid.size,)."""
+
+        if grid == self.grid:
+            return self.lsf
+        width = self.lsf.double().numpy() * np.diff(self.grid.edges)
+        sigma = np.interp(grid.wavelength, self.grid.wavelength, width) / np.diff(grid.edges)
+        return torch.from_numpy(sigma).float()
+
     def view(self, flux: Tensor, rest_grid: WavelengthGrid, z: Tensor) -> Tensor:
         """The noiseless flux in observed pixels: resampled and convolved, not yet miscalibrated.
 

@@ -5,7 +5,7 @@ import numpy as np
 from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 
-__all__ = ["GRIDS", "observed_grid", "source_grid"]
+__all__ = ["GRIDS", "logarithmic", "observed_grid", "source_grid"]
 
 GRIDS = {
     # The pixels of SDSS-I/II spectra: 1e-4 dex, 69 km/s (York et al. 2000).
@@ -28,6 +28,18 @@ def observed_grid(name: str) -> WavelengthGrid:
     if name not in GRIDS:
         raise UserError(f"there is no spectrograph {name!r}; known are: {', '.join(GRIDS)}.")
     return GRIDS[name]
+
+
+def logarithmic(grid: WavelengthGrid, step: float) -> WavelengthGrid:
+    """The log10 grid within the range of a grid, on which a redshift is a shift.
+
+    Args:
+        grid: Of either kind.
+        step: Distance between the pixels in dex.
+    """
+
+    first, last = np.log10(grid.edges[[0, -1]])
+    return WavelengthGrid("log10", first + step / 2, step, int((last - first) / step))
 
 
 def source_grid(

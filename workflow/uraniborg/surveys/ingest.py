@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow as pa
 
 from uraniborg.errors import UserError
-from uraniborg.grids import WavelengthGrid
 from uraniborg.progress import track
 from uraniborg.surveys.preparation import (
     DUPLICATE,
@@ -62,7 +61,6 @@ _SPLIT_COLUMN = Column("split", pa.string(), "", "Part of the survey: train, val
 def ingest(
     survey: Survey,
     files: Mapping[str, Path],
-    grid: WavelengthGrid,
     shard: str | Path,
     quarantine: str | Path,
 ) -> None:
@@ -71,7 +69,6 @@ def ingest(
     Args:
         survey: Says how to read, normalise and select.
         files: Files of this shard, by the name that the quarantine table calls them.
-        grid: Wavelengths of the survey's instrument.
         shard: Arrow file to write, `uraniborg.tables.SPECTRUM_COLUMNS`, flux and ivar.
         quarantine: Parquet file to write, `uraniborg.tables.QUARANTINE_COLUMNS`.
 
@@ -79,6 +76,7 @@ def ingest(
         UserError: A file is absent.
     """
 
+    grid = survey.grid
     left_out: list[dict[str, str]] = []
     seen: set[str] = set()
     metadata = {"survey": survey.name, "instrument": survey.instrument, "data": survey.data}

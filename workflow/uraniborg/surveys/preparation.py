@@ -148,6 +148,10 @@ def resampled(
     known. The offset is 0, and infinite where nothing falls on the grid.
     """
 
+    if _even(wavelength):
+        result = _resampled(grid, wavelength[0].copy(), flux, ivar)
+        overlaps = (grid.edges[-1] > wavelength[0, 0]) & (grid.edges[0] < wavelength[0, -1])
+        return Snapped(*result, np.full(len(wavelength), 0.0 if overlaps else np.inf))
     output = np.zeros((2, len(wavelength), grid.size), np.float32)
     offset = np.full(len(wavelength), np.inf)
     for row in range(len(wavelength)):
@@ -156,16 +160,32 @@ def resampled(
         if len(centre) < 2:
             continue
         values = flux[row][data][first], ivar[row][data][first]
-        pixels = _with_gaps(centre, *values)
-        result = resample_spectra(
-            *(torch.from_numpy(array)[None] for array in pixels[1:]),
-            torch.from_numpy(pixels[0]),
-            grid,
-        )
-        output[:, row] = result.flux[0].numpy(), result.ivar[0].numpy()
+        centre_and_gaps, *values = _with_gaps(centre, *values)
+        output[:, row, None] = _resampled(grid, centre_and_gaps, *(v[None] for v in values))
         overlaps = (grid.edges[-1] > centre[0]) & (grid.edges[0] < centre[-1])
         offset[row] = 0 if overlaps else np.inf
     return Snapped(output[0], output[1], offset)
+
+
+def _resampled(
+    grid: WavelengthGrid, wavelength: np.ndarray, flux: np.ndarray, ivar: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flux and ivar (N, grid.size) of spectra (N, P) on the same wavelengths (P,)."""
+
+    pixels = (torch.from_numpy(np.ascontiguousarray(a)) for a in (flux, ivar, wavelength))
+    result = resample_spectra(*pixels, grid)
+    return result.flux.numpy(), result.ivar.numpy()
+
+
+def _even(wavelength: np.ndarray) -> bool:
+    """Whether all spectra have the same wavelengths, which rise without a gap."""
+
+    first = wavelength[:1]
+    if not (len(first) and np.isfinite(first).all() and (first > 0).all()):
+        return False
+    step = np.diff(first[0])
+    rises = len(step) > 1 and (step > 0).all() and (step[1:] < 1.5 * step[:-1]).all()
+    return bool(rises and (step[:-1] < 1.5 * step[1:]).all() and (wavelength == first).all())
 
 
 def _with_gaps(
@@ -254,7 +274,7 @@ def prepare(
         observations: As a reader or the simulation gives them.
         source: What the quarantine table names as where they came from.
         survey: Says how to normalise and select.
-        grid: Wavelengths of the survey's instrument.
+        grid: Wavelengths of the survey's spectra.
         seen: Identifiers that came before; those that stay are added.
         left_out: Entries of the quarantine table; those that do not stay are added.
 
@@ -270,7 +290,7 @@ def prepare(
     scalars["z"] = np.where(missing, np.nan, scalars["z"])
     scalars["z_err"] = np.where(missing, np.nan, scalars["z_err"])
     flux, ivar = masked(observations.flux, observations.ivar, observations.bad)
-    placed = resampled if survey.resample else snap
+    placed = resampled if survey.resample or survey.log10_step else snap
     flux, ivar, offset = placed(grid, observations.wavelength, flux, ivar)
     z = scalars["z"]
     scalars["snr"] = signal_to_noise(flux, ivar)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from uraniborg.errors import UserError
+from uraniborg.grids import WavelengthGrid
 from uraniborg.instruments.bands import bands_of
-from uraniborg.instruments.wavelengths import observed_grid
+from uraniborg.instruments.wavelengths import logarithmic, observed_grid
 from uraniborg.settings import read_yaml, validate
 
 __all__ = ["Archive", "Survey", "load_archives", "load_surveys"]
@@ -43,6 +44,8 @@ class Survey:
         catalogue: What the columns of a catalogue mean, see
             `uraniborg.surveys.readers.catalogue.Layout`.
         resample: Whether spectra on other pixels than the instrument's are resampled to them.
+        log10_step: Step in dex of a log10 grid that all spectra are resampled to, None to leave
+            them on the instrument's.
         normalisation: How spectra are scaled, see `uraniborg.surveys.preparation`.
         missing_redshift: Whether spectra without a redshift are left out, or kept for models to
             estimate one.
@@ -66,6 +69,7 @@ class Survey:
     reader: str = ""
     catalogue: Mapping[str, Any] = field(default_factory=dict)
     resample: bool = False
+    log10_step: float | None = None
     normalisation: Literal["restframe", "none"] = "restframe"
     missing_redshift: Literal["quarantine", "estimate"] = "quarantine"
     selection: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +81,13 @@ class Survey:
         """What tables and claims made from the survey are marked as."""
 
         return "simulated" if self.source == "simulate" else "real"
+
+    @property
+    def grid(self) -> WavelengthGrid:
+        """Observed wavelengths of the survey's spectra."""
+
+        native = observed_grid(self.instrument)
+        return logarithmic(native, self.log10_step) if self.log10_step else native
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from uraniborg.grids import WavelengthGrid
+from uraniborg.instruments.rebinning import resample_spectra
 from uraniborg.instruments.spectrograph import Spectrograph
 from uraniborg.progress import Progress
 from uraniborg.surveys.contamination import ANOMALY_COLUMNS, Contaminants, extent
@@ -299,7 +301,7 @@ def simulate(
         quarantine: Parquet file to write: objects that the selection leaves out.
     """
 
-    sky, grid = SpectroscopicSky(survey, spectrograph, resources), spectrograph.grid
+    sky, grid = SpectroscopicSky(survey, spectrograph, resources), survey.grid
     start, stop = objects_of(survey, shard)
     seen: set[str] = set()
     left_out: list[dict[str, str]] = []
@@ -319,10 +321,24 @@ def simulate(
             spectra_writer.write(scalars, flux=flux, ivar=ivar)
             truth_scalars = {name: values[kept] for name, values in block.truth.items()}
             truth_scalars["object_id"] = scalars["object_id"]
-            vectors = {name: getattr(block, name)[kept] for name in sky.vectors}
+            vectors = {
+                name: _on(grid, spectrograph.grid, getattr(block, name)[kept])
+                for name in sky.vectors
+            }
             truth_writer.write(truth_scalars, **vectors)
             progress.advance(part.stop - part.start)
     write_table(quarantine, quarantine_table(left_out), QUARANTINE_COLUMNS, metadata)
+
+
+def _on(grid: WavelengthGrid, native: WavelengthGrid, flux: np.ndarray) -> np.ndarray:
+    """Noiseless flux (N, native.size) on the survey's grid."""
+
+    if grid == native:
+        return flux
+    known = torch.from_numpy(flux)
+    return resample_spectra(
+        known, torch.ones_like(known), torch.from_numpy(native.wavelength), grid
+    ).flux.numpy()
 
 
 def _set(

@@ -185,6 +185,10 @@ def test_module_ends_with_the_best_weights(tmp_path):
     assert not module.training
     best = (module.weight.mean().item() - 1.0) ** 2
     assert best == pytest.approx(history["valid_loss"].min(), rel=1e-4)
+    rule = changed(epochs=8, schedule="constant", learning_rate=0.1, keep="last")
+    module, history = train(tmp_path / "last", nn.Linear(8, 1), rule, wandering)
+    last = (module.weight.mean().item() - 1.0) ** 2
+    assert last == pytest.approx(history["valid_loss"].iloc[-1], rel=1e-4)
 
 
 def test_patience_ends_training(tmp_path, capsys):

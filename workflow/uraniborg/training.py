@@ -65,6 +65,8 @@ class TrainingSettings:
         weight_decay: Decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
         gradient_clip: Largest norm of the gradient, None for no limit.
         patience: Epochs without improvement after which training stops, None for never.
+        keep: Weights of the `best` epoch, or of the `last`, where losses of different epochs cannot
+            be compared because their weights change.
         precision: Arithmetic, in the words of Lightning Fabric.
         seed: Of the order of objects and of random numbers in module and loss, from 0.
     """
@@ -76,6 +78,7 @@ class TrainingSettings:
     weight_decay: float = 0.0
     gradient_clip: float | None = 1.0
     patience: int | None = None
+    keep: Literal["best", "last"] = "best"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     seed: int = 1
 
@@ -110,7 +113,7 @@ def fit(
     threads: int = 1,
     description: str = "training",
 ) -> pd.DataFrame:
-    """Trains a module and leaves it, on the CPU and in evaluation mode, with its best weights.
+    """Trains a module and leaves it, on the CPU and in evaluation mode, with the weights to keep.
 
     Every epoch goes once through the training set in a new order, in the fewest batches of at most
     `batch_size` that are equal in size to within one object: none is left out, and no step rests on
@@ -187,7 +190,7 @@ def fit(
             state = store.load()
         if state.epoch < settings.epochs:
             _say(f"{description}: ended early, no improvement for {state.stale} epochs")
-    module.load_state_dict(state.tensors("best"))
+    module.load_state_dict(state.tensors(settings.keep))
     module.cpu().eval()
     return pd.DataFrame(state.history)
 
@@ -316,7 +319,9 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy())
+        # A copy, because a tensor of one element may be contiguous and still have a strange stride.
+        values = tensors[name].detach().clone(memory_format=torch.contiguous_format)
+        digest.update(values.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

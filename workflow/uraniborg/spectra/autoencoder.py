@@ -129,7 +129,11 @@ class SpectrumAutoencoder(nn.Module):
             z: Redshifts, shape (N,).
         """
 
-        latent = self.encode(flux, ivar, z)
+        return self.reconstruct(self.encode(flux, ivar, z), flux, ivar, z)
+
+    def reconstruct(self, latent: Tensor, flux: Tensor, ivar: Tensor, z: Tensor) -> Reconstruction:
+        """What the model makes of spectra that have been encoded, as in `forward`."""
+
         restframe = self.decode(latent)
         shape = self.transform(restframe, z)
         if self.amplitude == "norm":

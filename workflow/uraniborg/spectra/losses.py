@@ -9,6 +9,7 @@ from torch import Tensor
 __all__ = [
     "consistency",
     "fidelity",
+    "imitation",
     "low_rank_distances",
     "reduced_chi2",
     "restframe_distances",
@@ -62,6 +63,18 @@ def consistency(latent: Tensor, latent_augmented: Tensor, sigma: float = 0.1) ->
 
     difference = (latent - latent_augmented).square().mean(dim=1)
     return (torch.sigmoid(difference / sigma**2) - 0.5).mean()
+
+
+def imitation(latent: Tensor, taught: Tensor) -> Tensor:
+    """How far latents are from those of a teacher: the mean distance in units of their rms spread.
+
+    Args:
+        latent: Latents (N, S).
+        taught: Latents of the same objects by another encoder (N, S).
+    """
+
+    spread = (taught - taught.mean(dim=0)).square().sum(dim=1).mean()
+    return ((latent - taught).square().sum(dim=1) / spread + 1e-6).sqrt().mean()
 
 
 def similarity_slope(

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -7,8 +8,11 @@ from uraniborg.nets.flux_encoder import FluxEncoder
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import fit_basis
 from uraniborg.spectra.dataset import Batch
-from uraniborg.spectra.invariance import invariance_losses
 from uraniborg.spectra.losses import fidelity, restframe_distances, restframe_weight, similarity
+from uraniborg.spectra.objective import Objective
+
+# At its second epoch the similarity is as steep as it gets.
+THREE_LOSSES = Objective(2, similarity=1, consistency=1, slope=3.0, cycle=2, silent=0)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def model(request, toy, basis) -> SpectrumAutoencoder:
 
 def test_terms_are_those_of_the_losses(model, few):
     model.eval()
-    terms = invariance_losses(model, few, slope=3.0)
+    terms = THREE_LOSSES(model, few, epoch=2)
     reconstruction = model(*few)
     wavelength = torch.as_tensor(model.transform.restframe.wavelength).float()
     inside = (wavelength > 4000) & (wavelength < 7000)
@@ -51,7 +55,7 @@ def test_terms_are_those_of_the_losses(model, few):
 
 def test_every_part_of_the_model_learns(model, few):
     model.train()
-    invariance_losses(model, few, slope=3.0)["loss"].backward()
+    THREE_LOSSES(model, few, epoch=2)["loss"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
@@ -61,7 +65,34 @@ def test_an_encoder_that_knows_the_redshift_is_the_more_consistent(toy, basis, f
     encoder = RestframeEncoder(4, toy.transform, *basis)
     model = SpectrumAutoencoder(encoder, LowRankDecoder(4, *basis), toy.transform).eval()
     torch.manual_seed(1)
-    right = invariance_losses(model, few, 1.0, sigma=1.0)["consistency"]
+    loss = Objective(1, consistency=1, sigma=1.0)
+    right = loss(model, few, epoch=1)["consistency"]
     wrong = few._replace(z=few.z.roll(7))
     torch.manual_seed(1)
-    assert invariance_losses(model, wrong, 1.0, sigma=1.0)["consistency"] > 1.1 * right
+    assert loss(model, wrong, epoch=1)["consistency"] > 1.1 * right
+
+
+def test_what_has_no_weight_is_not_computed(model, few):
+    assert list(Objective(1)(model.eval(), few, 1)) == ["loss", "fidelity"]
+    terms = Objective(1, similarity=0.5)(model, few, 1)
+    torch.testing.assert_close(terms["loss"], terms["fidelity"] + 0.5 * terms["similarity"])
+
+
+def test_a_pupil_imitates_what_the_teacher_says_of_spectra_and_their_copies(toy, basis, few):
+    encoder = RestframeEncoder(3, toy.transform, *basis)
+    teacher = SpectrumAutoencoder(encoder, LowRankDecoder(3, *basis), toy.transform).eval()
+    torch.manual_seed(4)
+    pupil = SpectrumAutoencoder(FluxEncoder(3), LowRankDecoder(3, *basis), toy.transform).train()
+    loss = Objective(1, imitation=1, teacher=teacher)
+    optimizer = torch.optim.Adam(pupil.encoder.parameters(), 3e-3)
+    values = []
+    for _ in range(30):
+        terms = loss(pupil, few, 1)
+        optimizer.zero_grad()
+        terms["imitation"].backward()
+        optimizer.step()
+        values.append(terms["imitation"].item())
+    assert all(p.grad is None for p in teacher.parameters())
+    assert np.mean(values[-5:]) < 0.6 * np.mean(values[:5])
+    # The teacher itself is its own best pupil.
+    assert loss(teacher, few, 1)["imitation"] < 0.3 * values[0]

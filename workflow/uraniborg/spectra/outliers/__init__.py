@@ -1,0 +1,1 @@
+"""Spectra that are unlike the others: densities of features, catalogues, and checks of both."""

@@ -90,3 +90,23 @@ def test_what_is_masked_never_comes_back():
     assert torch.equal(one.flux, other.flux)
     assert torch.equal(one.ivar, other.ivar)
     assert torch.equal(one.z, other.z)
+
+
+def test_the_detectors_noise_stays_where_the_detector_is():
+    flux = torch.zeros(400, GRID.size)
+    ivar = torch.full_like(flux, 4.0)
+    ivar[:, 1000:1400] = 1.0
+    ivar[:, 2000:2100] = 0
+    flux = flux + torch.where(ivar > 0, ivar.rsqrt(), 0) * torch.randn_like(flux)
+    batch = Batch(flux, ivar, torch.zeros(400))
+    shift = 500
+    z = 10 ** (shift * GRID.step) - 1
+    copy = augmented(batch, GRID.step, (z, z), noise=0.0, detector_noise=True, **CLEAN)
+    # What came to the noisy pixels is as noisy as they are, and what was noisy stays so.
+    expected = torch.full((GRID.size,), 4.0)
+    expected[1000:1400] = expected[1500:1900] = 1.0
+    expected[:shift] = expected[2000:2100] = expected[2500:2600] = 0
+    torch.testing.assert_close(copy.ivar, expected.expand(400, -1))
+    chi2 = (copy.ivar * copy.flux**2).mean(dim=0)[expected > 0]
+    assert abs(chi2.mean() - 1) < 0.01
+    assert (chi2 - 1).abs().max() < 0.5

@@ -15,6 +15,7 @@ def augmented(
     noise: float = 0.2,
     noisy: float = 0.05,
     masked: float = 0.05,
+    detector_noise: bool = False,
 ) -> Batch:
     """Moves spectra to other redshifts, adds noise to some of their pixels and masks a block.
 
@@ -29,6 +30,9 @@ def augmented(
         noise: Standard deviation of the added noise in units of the largest flux.
         noisy: Fraction of the pixels that get it; their ivar is lowered accordingly.
         masked: Fraction of the spectrum in the block that is masked.
+        detector_noise: Whether pixels are made as noisy as they were before the move, where they
+            are not noisier still: shifted data bring the noise of bright sky lines with them, which
+            tells an encoder that sees the ivar how far they were moved. Not so as published.
 
     Returns:
         The copies; pixels without data have no flux and no weight.
@@ -43,6 +47,14 @@ def augmented(
     source = source.clamp(0, size - 1)
     inside &= ~_block(number, size, round(masked * size), z.device)
     moved, weight = flux.gather(1, source), ivar.gather(1, source) * inside
+
+    if detector_noise:
+        here = torch.where(weight > 0, ivar, 0)
+        known = (here > 0) & (here < weight)
+        missing = torch.where(known, 1 / here - 1 / weight, 0)
+        moved = moved + missing.sqrt() * torch.randn_like(moved)
+        # Where the detector sees nothing, it would not see the galaxy there either.
+        weight = torch.where(known, here, torch.where(ivar > 0, weight, 0))
 
     # The largest flux that was measured: what is masked may hold anything.
     largest = torch.where(ivar > 0, flux, 0).amax(dim=1, keepdim=True)

@@ -39,6 +39,7 @@ class Objective:
         sigma: Latent scale of the consistency.
         distance_amplitude: Largest weight of a pixel in the distance of spectra.
         distance_width: Width of these weights about 5000 Angstrom, in Angstrom.
+        detector_noise: Of the augmented copies, see `uraniborg.spectra.augmentation.augmented`.
         teacher: A trained model, whose encoder may know what the trained one is not told.
 
     Example:
@@ -56,6 +57,7 @@ class Objective:
     sigma: float = 0.1
     distance_amplitude: float = 20.0
     distance_width: float = 1000.0
+    detector_noise: bool = False
     teacher: SpectrumAutoencoder | None = None
 
     def __call__(self, model: SpectrumAutoencoder, batch: Batch, epoch: int) -> dict[str, Tensor]:
@@ -91,7 +93,9 @@ class Objective:
         if not (self.consistency or self.imitation):
             return model.encode(*batch), None
         transform = model.transform
-        copy = augmented(batch, transform.observed.step, (max(transform.z_min, 0), transform.z_max))
+        z_range = (max(transform.z_min, 0), transform.z_max)
+        step = transform.observed.step
+        copy = augmented(batch, step, z_range, detector_noise=self.detector_noise)
         # In one batch, whose statistics a normalising encoder keeps: apart, it would learn to agree
         # within batches of originals and of copies, and not between them.
         together = (torch.cat(pair) for pair in zip(batch, copy, strict=True))

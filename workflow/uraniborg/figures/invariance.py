@@ -1,0 +1,137 @@
+"""Figures of latents that ought not to depend on redshift."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, withStroke
+
+from uraniborg.figures.style import COLORS, TWO_COLUMNS
+
+__all__ = ["redshift_invariance", "redshift_track"]
+
+# Colour and marker of variants in their order (Okabe & Ito 2008).
+_STYLES = (
+    (COLORS["truth"], "s"),
+    ("#e69f00", "^"),
+    ("#cc79a7", "v"),
+    (COLORS["model"], "o"),
+    (COLORS["line"], "D"),
+    (COLORS["reference"], "P"),
+)
+_COLOR_MAP = "viridis"
+
+
+def redshift_invariance(displacements: pd.DataFrame, wrong_redshifts: pd.DataFrame) -> Figure:
+    """How far latents move with redshift by variant, and when the given redshift is wrong.
+
+    Args:
+        displacements: The columns of `invariance_check.DISPLACEMENT_COLUMNS`.
+        wrong_redshifts: Those of `WRONG_REDSHIFT_COLUMNS`.
+    """
+
+    figure = Figure(figsize=(TWO_COLUMNS, 3.5))
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1], sharey=True)
+    styles = dict(zip(displacements["variant"].unique(), _cycled(), strict=False))
+    for (name, case), curve in displacements.groupby(["variant", "case"], sort=False):
+        _curve(left, curve, "z", name, case, styles[name])
+    for name, curve in wrong_redshifts.groupby("variant", sort=False):
+        _curve(right, curve, "error", name, "wrong", styles[name])
+    if (displacements["case"] == "reobserved").any():
+        left.plot([], [], color="#555555", ls="--", label="noise stays at the detector")
+    for axes in (left, right):
+        axes.axhline(1, color="black", lw=0.6)
+        axes.set_yscale("log")
+    # Single objects hardly move: room for the medians is enough.
+    moving = displacements["median"][displacements["median"] > 0]
+    left.set_ylim(bottom=0.5 * moving.min() if len(moving) else None)
+    left.set(
+        xlabel="moved to $z$", ylabel="latent moved / distance to\nthe tenth neighbour, $d_{10}$"
+    )
+    right.set(xscale="log", xlabel=r"given a wrong redshift, $|\Delta z|/(1+z)$")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _cycled() -> list[tuple[str, str]]:
+    return [*_STYLES] * 3
+
+
+def _curve(
+    axes: Axes, curve: pd.DataFrame, x: str, name: str, case: str, style: tuple[str, str]
+) -> None:
+    color, marker = style
+    if case in ("untrained", "shuffled"):
+        label = {"untrained": f"{name}, untrained", "shuffled": "another object"}[case]
+        line = {"untrained": "-.", "shuffled": ":"}[case]
+        axes.plot(curve[x], curve["median"], color="#555555", ls=line, lw=1.1, label=label)
+    elif case == "reobserved":
+        axes.plot(curve[x], curve["median"], color=color, ls="--")
+    elif case == "estimated":
+        settings = {"ls": "", "marker": "*", "ms": 6, "mfc": "white", "mew": 0.7}
+        axes.plot(
+            curve[x], curve["median"], color=color, label=f"{name}, $z$ estimated", **settings
+        )
+    else:
+        knows_z = case == "wrong" or bool(curve["knows_z"].iloc[0])
+        label = f"{name} (knows $z$)" if knows_z else name
+        settings = {"marker": marker, "ms": 3, "ls": "-", "color": color}
+        axes.plot(curve[x], curve["median"], label=label, **settings)
+        axes.fill_between(curve[x], curve["low"], curve["high"], color=color, alpha=0.1, lw=0)
+
+
+def redshift_track(positions: pd.DataFrame, probes: pd.DataFrame) -> Figure:
+    """Latent spaces of two variants coloured by redshift, with galaxies moved through them.
+
+    Args:
+        positions: The columns of `invariance_check.POSITION_COLUMNS`.
+        probes: Those of `REDSHIFT_PROBE_COLUMNS`.
+    """
+
+    names = positions["variant"].unique()
+    figure = Figure(figsize=(TWO_COLUMNS, 5.6))
+    panels = figure.subplots(2, len(names), sharex="col", sharey="col", squeeze=False)
+    scale = Normalize(0, positions["z"].max())
+    for column, name in zip(panels.T, names, strict=True):
+        here = positions[positions["variant"] == name]
+        r2 = probes[probes["variant"] == name].groupby("sample")["r2"].max()
+        for axes, sample in zip(column, ("observed", "moved"), strict=True):
+            cloud = here[here["sample"] == sample]
+            points = axes.scatter(cloud["axis_0"], cloud["axis_1"], c=cloud["z"], s=4, lw=0,
+                                  cmap=_COLOR_MAP, norm=scale, rasterized=True)  # fmt: skip
+            text = f"$z$ from latents: $R^2 = {r2[sample]:.2f}$"
+            paper = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}
+            axes.annotate(text, (0.03, 0.03), xycoords="axes fraction", fontsize=7, bbox=paper)
+        _tracks(column[0], here[here["sample"] == "track"], scale)
+        _limits(column[0], here)
+        column[0].set_title(name)
+        column[1].set_xlabel("first principal axis [$d_{10}$]")
+    for axes, text in zip(panels[:, 0], ("as observed", "moved to random $z$"), strict=True):
+        axes.set_ylabel(f"{text}\nsecond principal axis [$d_{{10}}$]")
+    figure.colorbar(points, ax=panels, label="redshift of the spectrum", aspect=40)
+    return figure
+
+
+def _tracks(axes: Axes, tracks: pd.DataFrame, scale: Normalize) -> None:
+    outline = [withStroke(linewidth=3.2, foreground="black"), Normal()]
+    for _, track in tracks.groupby("object_id"):
+        way = track.sort_values("z")[["axis_0", "axis_1", "z"]].to_numpy()
+        pieces = np.stack([way[:-1, :2], way[1:, :2]], axis=1)
+        lines = LineCollection(pieces, cmap=_COLOR_MAP, norm=scale, lw=1.8, capstyle="round")
+        lines.set_array(way[:-1, 2])
+        lines.set_path_effects(outline)
+        axes.add_collection(lines)
+        axes.plot(*way[0, :2], "o", ms=5, mfc="white", mec="black", mew=0.8)
+
+
+def _limits(axes: Axes, positions: pd.DataFrame) -> None:
+    """Most of the cloud and all of the tracks: single objects far off would hide the others."""
+
+    tracks = positions[positions["sample"] == "track"]
+    for name, set_limits in (("axis_0", axes.set_xlim), ("axis_1", axes.set_ylim)):
+        low, high = np.percentile(positions[name], [1, 99])
+        low, high = min(low, *tracks[name]), max(high, *tracks[name])
+        margin = 0.08 * (high - low)
+        set_limits(low - 1.5 * margin, high + margin)

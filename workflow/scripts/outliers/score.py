@@ -1,0 +1,23 @@
+"""Scores one shard of a survey: a row per object."""
+
+import numpy as np
+import torch
+
+from uraniborg.jobs import job
+from uraniborg.spectra.outliers.catalogue import score_columns, score_shard
+from uraniborg.spectra.outliers.scorer import OutlierScorer
+from uraniborg.tables import Spectra, read_table, write_table
+
+with job(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    inputs = snakemake.input
+    scorer = OutlierScorer.load(inputs.weights, inputs.card)
+    scorer.misfit.at_least(snakemake.params.misfit_floor)
+    spectra = Spectra(inputs.spectra)
+    stars = read_table(inputs.stars) if inputs.get("stars") else None
+    table = score_shard(scorer, spectra, snakemake.params.redshift, stars)
+    scored = np.isfinite(table["outlier_score"])
+    print(f"{len(table)} objects, {scored.sum()} scored; flags:")
+    print(table["flags"].value_counts().to_string())
+    columns = score_columns(scorer.model.latent_size)
+    write_table(snakemake.output[0], table, columns, spectra.metadata)

@@ -21,7 +21,7 @@ def test_variants_differ_in_what_they_say_and_share_the_rest():
         latent_training={"epochs": 5},
         variants={"flux": {"architecture": {"encoder": "flux"}}},
     )
-    variants = model_variants(settings, SCHEMA)
+    variants = model_variants("spender", settings, SCHEMA)
     assert list(variants) == ["default", "latent_02", "latent_12", "flux"]
     assert all(variant["architecture"]["rank"] == 30 for variant in variants.values())
     assert variants["latent_12"]["architecture"]["latent_size"] == 12
@@ -39,7 +39,7 @@ def test_a_basis_is_shared_where_it_is_the_same():
             "finer": {"architecture": {"oversampling": 2, "latent_size": 8}},
         },
     )
-    owners = basis_owners(model_variants(settings, SCHEMA))
+    owners = basis_owners(model_variants("spender", settings, SCHEMA))
     assert owners == {
         "default": "default",
         "latent_04": "default",
@@ -52,7 +52,7 @@ def test_a_basis_is_shared_where_it_is_the_same():
 def test_a_wrong_setting_names_the_variant():
     settings = section(variants={"flux": {"architecture": {"encodre": "flux"}}})
     with pytest.raises(UserError, match=r"variant flux.*encodre.*did you mean 'encoder'"):
-        model_variants(settings, SCHEMA)
+        model_variants("spender", settings, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,44 @@ def test_a_wrong_setting_names_the_variant():
 )
 def test_fewer_basis_spectra_than_latents_are_refused(changes):
     with pytest.raises(UserError, match=r"rank \d+ is less than latent_size \d+"):
-        model_variants(section(**changes), SCHEMA)
+        model_variants("spender", section(**changes), SCHEMA)
 
 
 def test_a_misspelt_line_spread_function_is_named():
     with pytest.raises(UserError, match="lsf"):
         section(architecture={"lsf": "blah"})
     assert section(architecture={"lsf": "1.5"})["architecture"]["lsf"] == "1.5"
+
+
+def outliers(**variants):
+    surveys = dict.fromkeys(("train_on", "search", "mislabelled_stars"), "galaxies")
+    changes = {**surveys, "losses": {"similarity": 1}, "variants": variants}
+    return validate({"sdss_outliers": changes}, SCHEMA, name="test")["sdss_outliers"]
+
+
+def test_variants_have_surveys_losses_and_teachers_of_their_own():
+    settings = outliers(
+        stars={"train_on": "stars", "losses": {"similarity": 0}},
+        pupil={"teacher": "default", "losses": {"imitation": 1}},
+    )
+    variants = model_variants("sdss_outliers", settings, SCHEMA)
+    assert variants["stars"]["train_on"] == "stars"
+    assert variants["stars"]["losses"]["similarity"] == 0
+    assert variants["pupil"]["train_on"] == "galaxies"
+    assert variants["pupil"]["teacher"] == "default"
+    assert "teacher" not in variants["default"]
+    assert basis_owners(variants) == {"default": "default", "stars": "stars", "pupil": "default"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teacher": "default"},
+        {"losses": {"imitation": 1}},
+        {"teacher": "nobody", "losses": {"imitation": 1}},
+        {"teacher": "pupil", "losses": {"imitation": 1}},
+    ],
+)
+def test_imitation_needs_a_teacher_who_is_there(changes):
+    with pytest.raises(UserError, match=r"variant pupil.*teacher"):
+        model_variants("sdss_outliers", outliers(pupil=changes), SCHEMA)

@@ -44,7 +44,10 @@ use rule * from uraniborg
     assert "spender_train" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("target", ["figures", "scorecard", "benchmarks", "spender", "universe"])
+@pytest.mark.parametrize(
+    "target",
+    ["figures", "scorecard", "benchmarks", "spender", "universe", "sdss_outliers", "desi_outliers"],
+)
 def test_alias_targets(root, target):
     done = run(root, "--dry-run", "--cores", "1", "--forceall", "--quiet=rules", target)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ known_survey(SPENDER["train_on"], "spender: train_on", "spectra")
 for survey in SPENDER["apply_to"]:
     known_survey(survey, "spender: apply_to", "spectra")
 # Settings of every model that is trained, and whose basis it starts from.
-SPENDER_VARIANTS = model_variants(SPENDER, SCHEMAS / "config.schema.yaml")
+SPENDER_VARIANTS = model_variants("spender", SPENDER, SCHEMAS / "config.schema.yaml")
 SPENDER_BASES = basis_owners(SPENDER_VARIANTS)
 # What was measured, by topic; held against the claims.
 SPENDER_NUMBERS = []
@@ -58,6 +58,7 @@ rule spender_claims:
         mem_mb=2000,
         runtime=10,
     params:
+        analysis="spender",
         claims=SPENDER["claims"],
         tier=config["tier"],
         code=code("spender/claims.py"),

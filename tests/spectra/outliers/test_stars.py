@@ -231,7 +231,8 @@ def survey(tmp_path_factory, galaxy, star):
 
 def test_tables_of_a_survey(test_of, survey):
     spectra, truth = survey
-    table = recovery_table(test_of, spectra, truth)
+    stars = star_table(test_of, spectra, spectra.column("z"))
+    table = recovery_table(stars, spectra, truth)
     assert list(table) == [column.name for column in RECOVERY_COLUMNS]
     assert list(table["group"]) == ["star"] * 5 + ["star_blend"] + ["galaxy"] * 5
     assert list(table["subclass"][:5]) == ["M", "K", "G", "F", "WD"]

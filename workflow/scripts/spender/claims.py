@@ -17,5 +17,5 @@ with job(snakemake):
         for name, number in json.loads(Path(path).read_text()).items()
     }
     params = snakemake.params
-    claims = judge(params.claims, measured, analysis="spender", tier=params.tier)
+    claims = judge(params.claims, measured, analysis=params.analysis, tier=params.tier)
     write_records(snakemake.output[0], claims)

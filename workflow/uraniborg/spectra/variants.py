@@ -17,14 +17,17 @@ BASIS_SETTINGS = ("rank", "z_min", "z_max", "oversampling", "lsf")
 
 
 def model_variants(
-    section: Mapping[str, Any], schema: str | Path
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Settings `architecture` and `training` of every variant, by name.
+    analysis: str, section: Mapping[str, Any], schema: str | Path
+) -> dict[str, dict[str, Any]]:
+    """Settings `architecture`, `training` and, where the analysis has any, `losses` of every
+    variant, by name, with `train_on` and, where it has one, its `teacher`.
 
     Args:
-        section: The configuration's section `spender`: its own settings are those of the default
-            variant, `variants` holds what differs in others, and each of `latent_sizes` makes a
-            variant `latent_02`, `latent_04`, ... trained as `latent_training` says.
+        analysis: Name of the analysis.
+        section: Its section of the configuration: the settings there are those of the default
+            variant, `variants` holds what differs in others, and each of `latent_sizes`, if there
+            are any, makes a variant `latent_02`, `latent_04`, ... trained as `latent_training`
+            says.
         schema: The schema of the configuration.
 
     Raises:
@@ -36,25 +39,35 @@ def model_variants(
             "architecture": {"latent_size": size},
             "training": section["latent_training"],
         }
-        for size in section["latent_sizes"]
+        for size in section.get("latent_sizes", ())
     }
-    parts = ("architecture", "training")
+    parts = [name for name in ("architecture", "training", "losses") if name in section]
+    every = {DEFAULT: {}, **sizes, **section["variants"]}
     variants = {}
-    for name, changes in {DEFAULT: {}, **sizes, **section["variants"]}.items():
+    for name, changes in every.items():
         settings = {part: {**section[part], **changes.get(part, {})} for part in parts}
-        checked = validate({"spender": settings}, schema, name=f"config: variant {name}")["spender"]
+        label = f"config: {analysis}: variant {name}"
+        checked = validate({analysis: {**section, **settings}}, schema, name=label)[analysis]
         variants[name] = {part: checked[part] for part in parts}
-        _check_rank(name, checked["architecture"])
+        variants[name]["train_on"] = changes.get("train_on", section["train_on"])
+        _check_rank(label, checked["architecture"])
+        teacher = changes.get("teacher")
+        if teacher is not None:
+            variants[name]["teacher"] = teacher
+        if (teacher is not None) != (checked.get("losses", {}).get("imitation", 0) > 0):
+            raise UserError(f"{label}: `teacher` and `losses: imitation` need each other.")
+        if teacher is not None and (teacher not in every or teacher == name):
+            raise UserError(f"{label}: there is no teacher {teacher!r}; name another variant.")
     return variants
 
 
-def _check_rank(name: str, architecture: Mapping[str, Any]) -> None:
+def _check_rank(label: str, architecture: Mapping[str, Any]) -> None:
     rank, size = architecture["rank"], architecture["latent_size"]
     low_rank = architecture["encoder"] == "restframe" or architecture["decoder"] == "low_rank"
     if low_rank and rank < size:
         raise UserError(
-            f"config: variant {name}: rank {rank} is less than latent_size {size}; raise `rank` "
-            "or lower `latent_size` (or `latent_sizes`) under `spender`."
+            f"{label}: rank {rank} is less than latent_size {size}; raise `rank` or lower "
+            "`latent_size` (or `latent_sizes`)."
         )
 
 
@@ -64,7 +77,7 @@ def basis_owners(variants: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dic
     owners: dict[tuple[Any, ...], str] = {}
     return {
         name: owners.setdefault(
-            tuple(settings["architecture"][key] for key in BASIS_SETTINGS), name
+            (settings["train_on"], *(settings["architecture"][key] for key in BASIS_SETTINGS)), name
         )
         for name, settings in variants.items()
     }

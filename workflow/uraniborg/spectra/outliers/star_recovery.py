@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from uraniborg.spectra.outliers.stars import STAR_COLUMNS, StarOrGalaxy, star_table
+from uraniborg.spectra.outliers.stars import STAR_COLUMNS
 from uraniborg.tables import Column, Spectra
 
 __all__ = [
@@ -38,31 +38,26 @@ _C = 299792.458
 _TYPES, _EDGES, _DEGENERATE = "MKGFAB", (3800.0, 5200.0, 6000.0, 7500.0, 10000.0), 6.0
 
 
-def recovery_table(
-    test: StarOrGalaxy, spectra: Spectra, truth: Spectra, rows: np.ndarray | None = None
-) -> pd.DataFrame:
+def recovery_table(stars: pd.DataFrame, spectra: Spectra, truth: Spectra) -> pd.DataFrame:
     """What simulated objects that are catalogued as galaxies are, and what they are found to be.
 
     Args:
-        test: The two models.
+        stars: What they are found to be, see `star_table`, in the order of the spectra.
         spectra: The spectra.
         truth: Their truth, in the same order.
-        rows: Row numbers, all by default.
 
     Returns:
         The columns `RECOVERY_COLUMNS`, one row per spectrum.
     """
 
-    rows = np.arange(len(spectra)) if rows is None else np.asarray(rows)
-    table = star_table(test, spectra, spectra.column("z")[rows], rows)
-    known = truth.scalars.iloc[rows].reset_index(drop=True)
+    table, known = stars.copy(), truth.scalars
     is_star = known["kind"] == "star"
     usual = (known["anomaly"] == "none") & ~is_star
     table["group"] = np.where(is_star, "star", np.where(usual, "galaxy", known["anomaly"]))
     table["subclass"] = ""
     if is_star.any():
         table.loc[is_star, "subclass"] = star_types(known[is_star])
-    table["snr"] = spectra.column("snr")[rows]
+    table["snr"] = spectra.column("snr")
     table["true_velocity"] = np.where(is_star, known["z"] * _C, np.nan)
     return table[[column.name for column in RECOVERY_COLUMNS]]
 

@@ -1,0 +1,99 @@
+"""
+What the rules of both analyses share: checked settings, models and files.
+
+REQUIRED INPUTS: the sections sdss_outliers and desi_outliers of config
+"""
+
+from uraniborg.spectra.variants import basis_owners, model_variants
+
+OUTLIERS = {name: config[name] for name in ("sdss_outliers", "desi_outliers")}
+# Settings of every model that an analysis trains, and whose basis it starts from.
+OUTLIER_VARIANTS = {
+    name: model_variants(name, section, SCHEMAS / "config.schema.yaml")
+    for name, section in OUTLIERS.items()
+}
+OUTLIER_BASES = {name: basis_owners(OUTLIER_VARIANTS[name]) for name in OUTLIERS}
+# What was measured, by analysis; held against the claims.
+OUTLIER_NUMBERS = {name: [] for name in OUTLIERS}
+
+for name, section in OUTLIERS.items():
+    for key in ("train_on", "search", "mislabelled_stars"):
+        known_survey(section[key], f"{name}: {key}", "spectra")
+    for survey in section["apply_to"]:
+        known_survey(survey, f"{name}: apply_to", "spectra")
+    for variant, settings in OUTLIER_VARIANTS[name].items():
+        key = f"{name}: variants: {variant}: train_on"
+        known_survey(settings["train_on"], key, "spectra")
+
+
+def outlier_settings(*keys):
+    """What the configuration of the job's analysis says under keys, one within the other."""
+
+    def of(wildcards):
+        value = OUTLIERS[wildcards.analysis]
+        for key in keys:
+            value = value[key]
+        return value
+
+    return of
+
+
+def outlier_variant(key):
+    """What the settings of the job's variant say under a key."""
+    return lambda wildcards: OUTLIER_VARIANTS[wildcards.analysis][wildcards.variant][
+        key
+    ]
+
+
+def teacher(wildcards):
+    """Weights and card of the model that a variant imitates, none for most."""
+    settings = OUTLIER_VARIANTS[wildcards.analysis][wildcards.variant]
+    if "teacher" not in settings:
+        return []
+    return list(model(wildcards.analysis, settings["teacher"]).values())
+
+
+def galaxy_models(part):
+    """Files of all models of galaxies of an analysis."""
+
+    def of(wildcards):
+        return [
+            model(wildcards.analysis, variant)[part]
+            for variant, settings in OUTLIER_VARIANTS[wildcards.analysis].items()
+            if settings["train_on"] == OUTLIERS[wildcards.analysis]["train_on"]
+        ]
+
+    return of
+
+
+def star_shards(analysis, survey):
+    """Tables of evidence for stars over all shards of a survey."""
+    return [
+        f"results/{analysis}/{survey}/stars/{shard:04d}.parquet"
+        for shard in range(SURVEYS[survey].shards)
+    ]
+
+
+def searched_for_stars(files):
+    """Files of a kind of the surveys that the numbers of found and mistaken stars are from."""
+
+    def of(wildcards):
+        section = OUTLIERS[wildcards.analysis]
+        surveys = section["search"], section["mislabelled_stars"]
+        return [
+            path for survey in surveys for path in files(wildcards.analysis, survey)
+        ]
+
+    return of
+
+
+def of_search(name):
+    """A file about the simulated survey that is searched."""
+    return lambda wildcards: "/".join(
+        (
+            "results",
+            wildcards.analysis,
+            OUTLIERS[wildcards.analysis]["search"],
+            name,
+        )
+    )

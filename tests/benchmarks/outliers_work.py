@@ -103,7 +103,7 @@ def save_scorer(spectra: Spectra, folder: Path) -> None:
     finite = objects.latent.isfinite().all(dim=1) & context.isfinite().all(dim=1)
     of_latents = density(objects.latent[finite], context[finite], "spline", MEMBERS)
     scorer = OutlierScorer.of(
-        model, of_latents, misfit, objects, objects.latent, spectra.column("object_id")
+        model, of_latents, misfit, objects, objects, spectra.column("object_id")
     )
     card = {"architecture": _architecture("restframe", z_max), "grid": asdict(spectra.grid)}
     scorer.save(*_files(folder), card, {})

@@ -69,7 +69,7 @@ def test_every_curve_and_the_neighbours_are_drawn(tmp_path):
     assert len(right.lines) == 2
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == [
-        "flux_fidelity",
+        "flux fidelity",
         "flux",
         "default (knows $z$)",
         "default, $z$ estimated",

@@ -61,7 +61,7 @@ def scoring(toy, toy_model):
     density = Density(flows, score.log_prob).eval()
     held_out = Objects(made.latent, statistics, log_snr[:400])
     names = np.array([f"train-{i}" for i in range(400)], dtype=object)
-    scorer = OutlierScorer.of(toy_model, density, misfit, held_out, made.latent, names)
+    scorer = OutlierScorer.of(toy_model, density, misfit, held_out, held_out, names)
     grid = vars(toy.transform.observed)
     grid = {name: grid[name] for name in ("kind", "start", "step", "size")}
     return Scoring(scorer, held_out, {"architecture": ARCHITECTURE, "grid": grid}, log_snr)

@@ -135,11 +135,15 @@ def test_neighbours_are_the_nearest():
     latent = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     names = np.array([f"å{i}" for i in range(300)], dtype=object)
     reference = Reference.of(latent, names)
-    asked = latent[:5] + 1e-4
+    asked = latent[:5] + 0.05
     distance, row = reference.nearest(asked)
     ordered, index = torch.cdist(asked.double(), latent.double()).sort(dim=1)
     torch.testing.assert_close(distance, ordered[:, NEIGHBOURS - 1], rtol=1e-5, atol=1e-5)
     assert torch.equal(row, index[:, :3])
+    distance, row = reference.nearest(latent[:5] + 1e-5)
+    ordered, index = torch.cdist(latent[:5].double(), latent.double()).sort(dim=1)
+    torch.testing.assert_close(distance, ordered[:, NEIGHBOURS], rtol=1e-3, atol=1e-4)
+    assert torch.equal(row, index[:, 1:4])
     assert list(reference.object_id) == list(names)
     latent[7] = math.nan
     assert len(Reference.of(latent, names, size=100).latent) == 100

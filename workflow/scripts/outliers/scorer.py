@@ -9,7 +9,7 @@ from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.dataset import SpectraDataset
 from uraniborg.spectra.outliers.density import Density
 from uraniborg.spectra.outliers.misfit import ModelMisfit
-from uraniborg.spectra.outliers.scorer import OutlierScorer, encoded, latents
+from uraniborg.spectra.outliers.scorer import OutlierScorer, encoded
 from uraniborg.surveys.splits import split_rows
 from uraniborg.tables import Spectra
 
@@ -24,9 +24,10 @@ with job(snakemake):
     misfit = ModelMisfit.of(model, SpectraDataset(spectra, rows["valid"]).batches(256))
     unseen = np.sort(np.concatenate([rows["valid"], rows["test"]]))
     held_out = encoded(model, misfit, SpectraDataset(spectra, unseen), snr[unseen])
-    train = latents(model, SpectraDataset(spectra, rows["train"]))
+    train = rows["train"]
+    learned = encoded(model, misfit, SpectraDataset(spectra, train), snr[train])
     scorer = OutlierScorer.of(
-        model, density, misfit, held_out, train, object_id[rows["train"]], params.latent_weight
+        model, density, misfit, held_out, learned, object_id[train], params.latent_weight
     )
     contents = {"training_data": {**spectra.metadata, "held_out": len(unseen)}}
     scorer.save(snakemake.output.weights, snakemake.output.card, load_card(inputs.card), contents)

@@ -20,6 +20,8 @@ _STYLES = (
     (COLORS["model"], "o"),
     (COLORS["line"], "D"),
     (COLORS["reference"], "P"),
+    ("#8c6d00", "X"),
+    ("#000000", "*"),
 )
 _COLOR_MAP = "viridis"
 
@@ -72,11 +74,15 @@ def _curve(
     elif case == "estimated":
         settings = {"ls": "", "marker": "*", "ms": 6, "mfc": "white", "mew": 0.7}
         axes.plot(
-            curve[x], curve["median"], color=color, label=f"{name}, $z$ estimated", **settings
+            curve[x],
+            curve["median"],
+            color=color,
+            label=f"{_words(name)}, $z$ estimated",
+            **settings,
         )
     else:
         knows_z = case == "wrong" or bool(curve["knows_z"].iloc[0])
-        label = f"{name} (knows $z$)" if knows_z else name
+        label = f"{_words(name)} (knows $z$)" if knows_z else _words(name)
         settings = {"marker": marker, "ms": 3, "ls": "-", "color": color}
         axes.plot(curve[x], curve["median"], label=label, **settings)
         axes.fill_between(curve[x], curve["low"], curve["high"], color=color, alpha=0.1, lw=0)
@@ -106,12 +112,16 @@ def redshift_track(positions: pd.DataFrame, probes: pd.DataFrame) -> Figure:
             axes.annotate(text, (0.03, 0.03), xycoords="axes fraction", fontsize=7, bbox=paper)
         _tracks(column[0], here[here["sample"] == "track"], scale)
         _limits(column[0], here)
-        column[0].set_title(name)
+        column[0].set_title(_words(name))
         column[1].set_xlabel("first principal axis [$d_{10}$]")
     for axes, text in zip(panels[:, 0], ("as observed", "moved to random $z$"), strict=True):
         axes.set_ylabel(f"{text}\nsecond principal axis [$d_{{10}}$]")
     figure.colorbar(points, ax=panels, label="redshift of the spectrum", aspect=40)
     return figure
+
+
+def _words(variant: str) -> str:
+    return variant.replace("_", " ")
 
 
 def _tracks(axes: Axes, tracks: pd.DataFrame, scale: Normalize) -> None:

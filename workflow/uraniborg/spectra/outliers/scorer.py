@@ -58,6 +58,12 @@ NEAREST = 3
 REFERENCE_SIZE = 20_000
 """Most objects that neighbours are sought among."""
 
+# Surprise of one in a hundred.
+_ORDINARY = float(np.log(100))
+
+# Distance of latents, in units of their spread, below which two are the same.
+_SAME = 1e-3
+
 # Logarithm of the signal-to-noise ratio of nothing.
 _NO_SIGNAL = float(np.log(0.01))
 
@@ -132,7 +138,7 @@ class Reference(nn.Module):
     """Ordinary objects, among which neighbours are sought.
 
     Args:
-        latent: Their latents, shape (R, S), at least `NEIGHBOURS`.
+        latent: Their latents, shape (R, S), more than `NEIGHBOURS`.
         object_id: Their identifiers, R of them.
     """
 
@@ -169,13 +175,20 @@ class Reference(nn.Module):
 
     def nearest(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Distances to the `NEIGHBOURS`-th nearest (N,), float64, and rows of the `NEAREST`
-        (N, 3) of finite latents (N, S); an object of the reference finds itself too."""
+        (N, 3) of finite latents (N, S); an object of the reference is no neighbour of itself."""
 
-        distance, row = self._tree.query(latent.numpy(), NEIGHBOURS)
-        return torch.from_numpy(distance[:, -1]), torch.from_numpy(row[:, :NEAREST])
+        distance, row = self._tree.query(latent.numpy(), NEIGHBOURS + 1)
+        # Itself, but for rounding, in whatever batch it was encoded.
+        first = (distance[:, :1] < _SAME * self._spread).astype(int)
+        order = first + np.arange(NEIGHBOURS)
+        tenth = np.take_along_axis(distance, order[:, -1:], axis=1)[:, 0]
+        return torch.from_numpy(tenth), torch.from_numpy(
+            np.take_along_axis(row, order[:, :NEAREST], axis=1)
+        )
 
     def _plant(self) -> None:
         self._tree = cKDTree(self.latent.numpy())
+        self._spread = float(self.latent.std(dim=0).mean())
 
 
 class OutlierScorer(nn.Module):
@@ -223,7 +236,7 @@ class OutlierScorer(nn.Module):
         density: Density,
         misfit: ModelMisfit,
         held_out: Objects,
-        train: Tensor,
+        train: Objects,
         train_id: np.ndarray,
         latent_weight: float = 0.25,
     ) -> Self:
@@ -234,7 +247,8 @@ class OutlierScorer(nn.Module):
             density: Of its latents.
             misfit: Of the autoencoder.
             held_out: Objects that none of them was trained on, see `encoded`.
-            train: Latents of the training set, shape (N, S).
+            train: Objects of the training set, of which those that are not among the most
+                surprising 1% in any way are the ordinary ones that neighbours are sought among.
             train_id: Identifiers of these objects, shape (N,).
             latent_weight: Weight of the latent surprise in the score.
 
@@ -249,7 +263,15 @@ class OutlierScorer(nn.Module):
         signal_tail = TailCalibration.of(
             -held_out.log_snr[:, None], held_out.log_snr, detrend=False
         )
-        finite = train[train.isfinite().all(dim=1)]
+        context = density_context(density, train.log_snr, residual_tail.lowest_snr)
+        surprises = [
+            latent_tail.surprise(
+                -density.score(train.latent, context).log_prob[:, None], train.log_snr
+            ),
+            residual_tail.surprise(train.statistics, train.log_snr),
+        ]
+        ordinary = (torch.cat(surprises, dim=1) < _ORDINARY).all(dim=1)
+        finite = train.latent[train.latent.isfinite().all(dim=1)]
         return cls(
             model,
             density,
@@ -257,7 +279,7 @@ class OutlierScorer(nn.Module):
             latent_tail,
             residual_tail,
             signal_tail,
-            Reference.of(train, train_id),
+            Reference.of(train.latent[ordinary], train_id[ordinary.numpy()]),
             torch.stack(finite.aminmax(dim=0)),
             latent_weight,
         ).eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from spectra_work import Z_MAX, peer_version
+from spectra_work import PEER_BATCH, Z_MAX, peer_version
 from torch import Tensor
 
 from uraniborg.grids import WavelengthGrid
@@ -26,8 +26,6 @@ from uraniborg.tables import Spectra
 __all__ = ["autoencoder", "density", "load_scorer", "our_log_prob", "peer_log_prob", "save_scorer"]
 
 LATENT_SIZE, RANK, MEMBERS = 6, 24, 5
-# The peer is fastest with few spectra at a time, which stay in the processor's caches.
-PEER_BATCH = 8
 
 
 def autoencoder(encoder: str, grid: WavelengthGrid, z_max: float) -> SpectrumAutoencoder:

@@ -89,11 +89,11 @@ def _rates(axes: Axes, table: pd.DataFrame) -> None:
             axes, np.array(limits) * 0.95, rates, "completeness", COLORS["truth"], "-", "*"
         )
         lowest = min(lowest, rates[:, 1].min())
-        axes.legend(loc="lower right")
+        # Few are above a high S/N, where errors are large: there is room on the other side.
+        axes.legend(loc="lower left")
     axes.axhline(0.9, color="black", lw=0.7)
     axes.axvline(LEAST_SNR, color=COLORS["data"], lw=0.7, ls=":")
-    # Room for the legend below.
-    axes.set(xscale="log", ylim=(lowest - 0.6 * (1.01 - lowest), 1.01))
+    axes.set(xscale="log", ylim=(max(0.0, min(lowest - 0.02, 0.5)), 1.01))
     axes.set_xticks(_LIMITS, [f"{limit:g}" for limit in _LIMITS])
     axes.set_xticks([], minor=True)
     axes.set(xlabel="median S/N per pixel above", ylabel="rate")

@@ -1,6 +1,6 @@
 """A toy sky for autoencoders: smooth low-rank spectra at many redshifts, with noise and gaps."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ class Toy(NamedTuple):
     batch: Batch
     truth: torch.Tensor
     rank: int
+    architecture: dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -30,4 +31,17 @@ def toy() -> Toy:
     sigma = 0.1 + 0.1 * torch.rand(number, 400, generator=generator)
     flux = truth + sigma * torch.randn(number, 400, generator=generator)
     ivar = sigma**-2 * (torch.rand(number, 400, generator=generator) > 0.05)
-    return Toy(transform, Batch(torch.where(ivar > 0, flux, 0.0), ivar, z), truth, rank)
+    architecture = {
+        "encoder": "restframe",
+        "decoder": "low_rank",
+        "latent_size": 3,
+        "rank": rank,
+        "z_min": -0.01,
+        "z_max": 0.2,
+        "oversampling": 1,
+        "lsf": "none",
+        "amplitude": "best_fit",
+        "weighted": True,
+    }
+    batch = Batch(torch.where(ivar > 0, flux, 0.0), ivar, z)
+    return Toy(transform, batch, truth, rank, architecture)

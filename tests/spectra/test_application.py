@@ -21,25 +21,12 @@ from uraniborg.spectra.losses import reduced_chi2
 from uraniborg.spectra.uncertainty import ErrorModel
 from uraniborg.tables import SPECTRUM_COLUMNS, Column, Spectra, SpectraWriter
 
-ARCHITECTURE = {
-    "encoder": "restframe",
-    "decoder": "low_rank",
-    "latent_size": 3,
-    "rank": 3,
-    "z_min": -0.01,
-    "z_max": 0.2,
-    "oversampling": 1,
-    "lsf": "none",
-    "amplitude": "best_fit",
-    "weighted": True,
-}
-
 
 @pytest.fixture(scope="module")
 def model(toy):
     torch.manual_seed(0)
     basis = fit_basis([toy.batch], toy.transform, toy.rank, iterations=10)
-    return SpectrumAutoencoder.build(ARCHITECTURE, toy.transform.observed, basis).eval()
+    return SpectrumAutoencoder.build(toy.architecture, toy.transform.observed, basis).eval()
 
 
 @pytest.fixture(scope="module")

@@ -24,19 +24,6 @@ from uraniborg.spectra.uncertainty_check import (
     suppression_table,
 )
 
-ARCHITECTURE = {
-    "encoder": "restframe",
-    "decoder": "low_rank",
-    "latent_size": 3,
-    "rank": 3,
-    "z_min": -0.01,
-    "z_max": 0.2,
-    "oversampling": 1,
-    "lsf": "none",
-    "amplitude": "best_fit",
-    "weighted": True,
-}
-
 
 class LinearEncoder(nn.Module):
     """Posterior mean of the coefficients of fixed spectra above one, for unit prior variance."""
@@ -78,7 +65,7 @@ def linear(toy):
 def model(toy):
     torch.manual_seed(0)
     basis = fit_basis([toy.batch], toy.transform, 3, iterations=10)
-    return SpectrumAutoencoder.build(ARCHITECTURE, toy.transform.observed, basis).eval()
+    return SpectrumAutoencoder.build(toy.architecture, toy.transform.observed, basis).eval()
 
 
 def part(toy, count):
@@ -116,7 +103,7 @@ def test_a_linear_model_has_the_analytic_errors(linear, toy, coherent):
 def test_jacobian_is_that_of_finite_differences(toy, encoder, amplitude):
     torch.manual_seed(0)
     basis = fit_basis([toy.batch], toy.transform, 3, iterations=5)
-    architecture = {**ARCHITECTURE, "encoder": encoder, "amplitude": amplitude}
+    architecture = {**toy.architecture, "encoder": encoder, "amplitude": amplitude}
     model = SpectrumAutoencoder.build(architecture, toy.transform.observed, basis).double().eval()
     batch = Batch(*(tensor.double() for tensor in part(toy, 4)))
     direction = torch.randn(4, 400, generator=torch.Generator().manual_seed(1)).double()

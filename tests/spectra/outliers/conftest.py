@@ -14,19 +14,6 @@ from uraniborg.spectra.outliers.density import Density
 from uraniborg.spectra.outliers.misfit import ModelMisfit
 from uraniborg.spectra.outliers.scorer import Objects, OutlierScorer
 
-ARCHITECTURE = {
-    "encoder": "restframe",
-    "decoder": "low_rank",
-    "latent_size": 3,
-    "rank": 3,
-    "z_min": -0.01,
-    "z_max": 0.2,
-    "oversampling": 1,
-    "lsf": "none",
-    "amplitude": "best_fit",
-    "weighted": True,
-}
-
 
 class Scoring(NamedTuple):
     scorer: OutlierScorer
@@ -39,7 +26,7 @@ class Scoring(NamedTuple):
 def toy_model(toy):
     torch.manual_seed(0)
     basis = fit_basis([toy.batch], toy.transform, toy.rank, iterations=20)
-    return SpectrumAutoencoder.build(ARCHITECTURE, toy.transform.observed, basis).eval()
+    return SpectrumAutoencoder.build(toy.architecture, toy.transform.observed, basis).eval()
 
 
 @pytest.fixture(scope="session")
@@ -64,4 +51,4 @@ def scoring(toy, toy_model):
     scorer = OutlierScorer.of(toy_model, density, misfit, held_out, held_out, names)
     grid = vars(toy.transform.observed)
     grid = {name: grid[name] for name in ("kind", "start", "step", "size")}
-    return Scoring(scorer, held_out, {"architecture": ARCHITECTURE, "grid": grid}, log_snr)
+    return Scoring(scorer, held_out, {"architecture": toy.architecture, "grid": grid}, log_snr)

@@ -101,3 +101,10 @@ def test_variants_have_surveys_losses_and_teachers_of_their_own():
 def test_imitation_needs_a_teacher_who_is_there(changes):
     with pytest.raises(UserError, match=r"variant pupil.*teacher"):
         model_variants("sdss_outliers", outliers(pupil=changes), SCHEMA)
+
+
+def test_a_teacher_learns_from_nobody():
+    taught = {"teacher": "default", "losses": {"imitation": 1}}
+    settings = outliers(first=taught, second={**taught, "teacher": "first"})
+    with pytest.raises(UserError, match="variant second.*has a teacher itself"):
+        model_variants("sdss_outliers", settings, SCHEMA)

@@ -10,6 +10,8 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uraniborg.errors import UserError
+from uraniborg.grids import WavelengthGrid
 from uraniborg.spectra.outliers.catalogue import (
     RANK_COLUMNS,
     catalogue,
@@ -168,3 +170,12 @@ def test_ranks_are_a_permutation_by_falling_score(values):
     assert np.isnan(percentile[~finite]).all()
     for value, share in zip(scores[finite], percentile[finite], strict=True):
         assert share == pytest.approx((scores[finite] <= value).mean())
+
+
+def test_spectra_on_other_pixels_are_refused(scoring, tmp_path):
+    grid = WavelengthGrid("linear", 4000.0, 1.0, 400)
+    with SpectraWriter(tmp_path / "other.arrow", grid) as writer:
+        empty = {column.name: [] for column in SPECTRUM_COLUMNS}
+        writer.write(empty, flux=np.zeros((0, 400)), ivar=np.zeros((0, 400)))
+    with pytest.raises(UserError, match=r"other\.arrow: has other pixels.*log10_step"):
+        score_shard(scoring.scorer, Spectra(tmp_path / "other.arrow"))

@@ -103,12 +103,12 @@ rule outlier_score:
     params:
         redshift=lambda wildcards: (
             OUTLIERS[wildcards.analysis]["redshift"]
-            if wildcards.survey in OUTLIERS[wildcards.analysis]["apply_to"]
+            if SURVEYS[wildcards.survey].data == "real"
             else "catalogue"
         ),
         misfit_floor=lambda wildcards: (
             OUTLIERS[wildcards.analysis]["misfit_floor"]
-            if wildcards.survey in OUTLIERS[wildcards.analysis]["apply_to"]
+            if SURVEYS[wildcards.survey].data == "real"
             else 0.0
         ),
         code=code("outliers/score.py"),
@@ -119,7 +119,9 @@ rule outlier_score:
 rule outlier_catalogue:
     """Ranks the objects of all shards of a survey."""
     input:
-        lambda wildcards: [
+        # Not read: it says why, if the survey has no object.
+        survey="results/surveys/{survey}/catalogue.parquet",
+        scores=lambda wildcards: [
             f"results/{wildcards.analysis}/{wildcards.survey}/scores/{shard:04d}.parquet"
             for shard in range(SURVEYS[wildcards.survey].shards)
         ],

@@ -7,6 +7,8 @@ REQUIRED INPUTS: the sections sdss_outliers and desi_outliers of config
 from uraniborg.spectra.variants import basis_owners, model_variants
 
 OUTLIERS = {name: config[name] for name in ("sdss_outliers", "desi_outliers")}
+# Papers of both, as the report names them.
+PAPERS = "arXiv:2302.02496, arXiv:2307.07664"
 # Settings of every model that an analysis trains, and whose basis it starts from.
 OUTLIER_VARIANTS = {
     name: model_variants(name, section, SCHEMAS / "config.schema.yaml")
@@ -19,8 +21,26 @@ OUTLIER_NUMBERS = {name: [] for name in OUTLIERS}
 for name, section in OUTLIERS.items():
     for key in ("train_on", "search", "mislabelled_stars"):
         known_survey(section[key], f"{name}: {key}", "spectra")
+    for key in ("search", "mislabelled_stars"):
+        if SURVEYS[section[key]].data != "simulated":
+            raise UserError(
+                f"config: {name}: {key}: the truth of {section[key]!r} is not known; name a "
+                "simulated survey, and real ones under `apply_to`."
+            )
     for survey in section["apply_to"]:
         known_survey(survey, f"{name}: apply_to", "spectra")
+        if SURVEYS[survey].grid != SURVEYS[section["train_on"]].grid:
+            raise UserError(
+                f"config: {name}: apply_to: {survey!r} has other pixels than "
+                f"{section['train_on']!r}, which the models are trained on; give both the same "
+                "`instrument` and `log10_step`."
+            )
+    for key in ("before", "after"):
+        if section["invariance"][key] not in OUTLIER_VARIANTS[name]:
+            raise UserError(
+                f"config: {name}: invariance: {key}: there is no variant "
+                f"{section['invariance'][key]!r}; name one of {', '.join(OUTLIER_VARIANTS[name])}."
+            )
     for variant, settings in OUTLIER_VARIANTS[name].items():
         key = f"{name}: variants: {variant}: train_on"
         known_survey(settings["train_on"], key, "spectra")

@@ -64,7 +64,7 @@ rule outlier_plot_invariance:
             caption="../../report/outliers/invariance.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2302.02496", "figure": "invariance"},
+            labels={"paper": PAPERS, "figure": "invariance"},
         ),
     log:
         "results/logs/{analysis}/plot_invariance.log",
@@ -94,7 +94,7 @@ rule outlier_plot_redshift_track:
             caption="../../report/outliers/redshift_track.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2302.02496", "figure": "redshift_track"},
+            labels={"paper": PAPERS, "figure": "redshift_track"},
         ),
     log:
         "results/logs/{analysis}/plot_redshift_track.log",

@@ -69,7 +69,7 @@ rule outlier_plot_pages:
             caption="../../report/outliers/pages.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "{survey}", "figure": "outlier {rank}"},
+            labels={"paper": PAPERS, "figure": "outlier {rank} of {survey}"},
         ),
     log:
         "results/logs/{analysis}/plot_pages/{survey}.log",
@@ -100,7 +100,7 @@ rule outlier_plot_gallery:
             caption="../../report/outliers/gallery.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "{survey}", "figure": "gallery"},
+            labels={"paper": PAPERS, "figure": "gallery of {survey}"},
         ),
     log:
         "results/logs/{analysis}/plot_gallery/{survey}.log",
@@ -129,7 +129,7 @@ rule outlier_plot_latents:
             caption="../../report/outliers/latents.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "{survey}", "figure": "latents"},
+            labels={"paper": PAPERS, "figure": "latents of {survey}"},
         ),
     log:
         "results/logs/{analysis}/plot_latents/{survey}.log",

@@ -126,7 +126,7 @@ rule outlier_plot_scores:
             caption="../../report/outliers/outlier_scores.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2302.02496", "figure": "outlier_scores"},
+            labels={"paper": PAPERS, "figure": "outlier_scores"},
         ),
     log:
         "results/logs/{analysis}/plot_scores.log",
@@ -155,7 +155,7 @@ rule outlier_plot_ranks:
             caption="../../report/outliers/outlier_ranks.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2302.02496", "figure": "outlier_ranks"},
+            labels={"paper": PAPERS, "figure": "outlier_ranks"},
         ),
     log:
         "results/logs/{analysis}/plot_ranks.log",
@@ -184,7 +184,7 @@ rule outlier_plot_recovery:
             caption="../../report/outliers/outlier_recovery.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2302.02496", "figure": "outlier_recovery"},
+            labels={"paper": PAPERS, "figure": "outlier_recovery"},
         ),
     log:
         "results/logs/{analysis}/plot_recovery.log",

@@ -143,7 +143,7 @@ rule outlier_plot_star_evidence:
             caption="../../report/outliers/star_evidence.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2307.07664", "figure": "star_evidence"},
+            labels={"paper": PAPERS, "figure": "star_evidence"},
         ),
     log:
         "results/logs/{analysis}/plot_star_evidence.log",
@@ -173,7 +173,7 @@ rule outlier_plot_stellar_templates:
             caption="../../report/outliers/stellar_templates.rst",
             category="Outliers",
             subcategory="{analysis}",
-            labels={"paper": "arXiv:2307.07664", "figure": "stellar_templates"},
+            labels={"paper": PAPERS, "figure": "stellar_templates"},
         ),
     log:
         "results/logs/{analysis}/plot_stellar_templates.log",

@@ -5,7 +5,7 @@ from uraniborg.spectra.outliers.catalogue import catalogue
 
 with job(snakemake):
     catalogue(
-        list(snakemake.input),
+        list(snakemake.input.scores),
         snakemake.output.parquet,
         snakemake.output.fits,
         snakemake.params.fits_rows,

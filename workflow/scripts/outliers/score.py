@@ -20,4 +20,5 @@ with job(snakemake):
     print(f"{len(table)} objects, {scored.sum()} scored; flags:")
     print(table["flags"].value_counts().to_string())
     columns = score_columns(scorer.model.latent_size)
-    write_table(snakemake.output[0], table, columns, spectra.metadata)
+    how = {name: str(snakemake.params[name]) for name in ("redshift", "misfit_floor")}
+    write_table(snakemake.output[0], table, columns, {**spectra.metadata, **how})

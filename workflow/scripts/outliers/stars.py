@@ -13,6 +13,7 @@ with job(snakemake):
     galaxy = SpectrumAutoencoder.load(inputs.weights, inputs.card)
     star = SpectrumAutoencoder.load(inputs.star_weights, inputs.star_card)
     spectra = Spectra(inputs.spectra)
+    galaxy.check_grid(spectra)
     table = star_table(StarOrGalaxy(galaxy, star), spectra, spectra.column("z"))
     print(table["star_verdict"].value_counts().to_string())
     write_table(snakemake.output[0], table, STAR_COLUMNS, spectra.metadata)

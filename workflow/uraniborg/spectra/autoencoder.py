@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 from uraniborg.nets.decoders import LowRankDecoder, PublishedDecoder
 from uraniborg.nets.encoders import Encoder, PublishedEncoder, RestframeEncoder
@@ -15,6 +16,7 @@ from uraniborg.nets.weights import load_card, load_weights
 from uraniborg.spectra.basis import Basis
 from uraniborg.spectra.published import published_parts
 from uraniborg.spectra.transform import RedshiftTransform
+from uraniborg.tables import Spectra
 
 __all__ = ["Reconstruction", "SpectrumAutoencoder", "best_fit_amplitude"]
 
@@ -140,6 +142,16 @@ class SpectrumAutoencoder(nn.Module):
             return Reconstruction(latent, restframe, flux.new_ones(len(z)), shape)
         amplitude = best_fit_amplitude(flux, ivar, shape)
         return Reconstruction(latent, restframe, amplitude, amplitude[:, None] * shape)
+
+    def check_grid(self, spectra: Spectra) -> None:
+        """Raises a UserError if spectra are on other wavelengths than the model."""
+
+        if spectra.grid != self.transform.observed:
+            raise UserError(
+                f"{spectra.paths[0]}: has other pixels ({spectra.grid}) than the model "
+                f"({self.transform.observed}); give the survey the `instrument` and the "
+                "`log10_step` of the survey that the model is trained on."
+            )
 
     def encode(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
         """Latents of spectra, as in `forward`, shape (N, latent_size)."""

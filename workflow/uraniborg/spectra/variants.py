@@ -58,6 +58,8 @@ def model_variants(
             raise UserError(f"{label}: `teacher` and `losses: imitation` need each other.")
         if teacher is not None and (teacher not in every or teacher == name):
             raise UserError(f"{label}: there is no teacher {teacher!r}; name another variant.")
+        if teacher is not None and "teacher" in every[teacher]:
+            raise UserError(f"{label}: its teacher {teacher!r} has a teacher itself; name that.")
     return variants
 
 

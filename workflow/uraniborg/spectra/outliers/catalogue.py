@@ -97,9 +97,11 @@ def score_shard(
         The columns of `score_columns`, one row per spectrum in order.
 
     Raises:
-        UserError: A redshift has to be estimated and the model cannot.
+        UserError: A redshift has to be estimated and the model cannot, or the spectra are on other
+            wavelengths.
     """
 
+    scorer.model.check_grid(spectra)
     names = ["object_id", "spectype", "ra", "dec", "z", "z_err", "zwarning", "snr", "norm"]
     scalars = spectra.scalars[names]
     dataset = SpectraDataset(spectra, z=np.zeros(len(spectra)))
@@ -158,7 +160,8 @@ def catalogue(
     """
 
     metadata = read_metadata(shards[0])
-    kept = {name: metadata[name] for name in ("survey", "instrument", "data") if name in metadata}
+    names = ("survey", "instrument", "data", "redshift", "misfit_floor")
+    kept = {name: metadata[name] for name in names if name in metadata}
     scores = [read_table(path, ["outlier_score"])["outlier_score"].to_numpy() for path in shards]
     rank, percentile = ranks(np.concatenate(scores))
     ends = np.cumsum([len(of_shard) for of_shard in scores])

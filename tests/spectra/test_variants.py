@@ -106,5 +106,5 @@ def test_imitation_needs_a_teacher_who_is_there(changes):
 def test_a_teacher_learns_from_nobody():
     taught = {"teacher": "default", "losses": {"imitation": 1}}
     settings = outliers(first=taught, second={**taught, "teacher": "first"})
-    with pytest.raises(UserError, match="variant second.*has a teacher itself"):
+    with pytest.raises(UserError, match=r"variant second.*has a teacher itself"):
         model_variants("sdss_outliers", settings, SCHEMA)

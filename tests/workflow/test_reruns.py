@@ -49,6 +49,32 @@ AFTER_TRAINING = {
     "scorecard",
     "all",
 }
+# Every rule about outliers but for bases.
+OUTLIERS = {
+    "outlier_baselines",
+    "outlier_catalogue",
+    "outlier_claims",
+    "outlier_density",
+    "outlier_invariance",
+    "outlier_pages",
+    "outlier_plot_gallery",
+    "outlier_plot_invariance",
+    "outlier_plot_latents",
+    "outlier_plot_pages",
+    "outlier_plot_ranks",
+    "outlier_plot_recovery",
+    "outlier_plot_redshift_track",
+    "outlier_plot_scores",
+    "outlier_plot_star_evidence",
+    "outlier_plot_stellar_templates",
+    "outlier_recovery",
+    "outlier_score",
+    "outlier_scorer",
+    "outlier_star_recovery",
+    "outlier_stars",
+    "outlier_stellar_templates",
+    "outlier_train",
+}
 
 
 def test_nothing_runs_twice(finished):
@@ -69,7 +95,7 @@ def test_nothing_runs_twice(finished):
             "workflow/uraniborg/nets/decoders.py",
             "return torch.addmm(self.mean, ",
             "return torch.addmm(1.0 * self.mean, ",
-            {*AFTER_TRAINING, "spender_benchmark", "benchmarks"},
+            {*AFTER_TRAINING, *OUTLIERS, "spender_benchmark", "outlier_benchmark", "benchmarks"},
             id="decoder",
         ),
         pytest.param(

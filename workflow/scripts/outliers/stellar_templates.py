@@ -45,6 +45,9 @@ with job(snakemake):
     table = pd.concat(tables, ignore_index=True)
     print(misclassification(table).to_string())
     write_table(snakemake.output.table, table, TEMPLATE_COLUMNS, stars.metadata)
-    name = example_star(table, settings["example"]) or tables[0]["object_id"].iloc[0]
+    name = example_star(table, settings["example"])
+    if name is None:
+        print("no star is beaten by a galaxy: the example is the first star, which is not")
+        name = tables[0]["object_id"].iloc[0]
     example = example_table(galaxy, models, stars, name, settings["example"])
     write_table(snakemake.output.example, example, EXAMPLE_COLUMNS, stars.metadata)

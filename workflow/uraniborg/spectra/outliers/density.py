@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -257,7 +258,7 @@ def train_density(
             loss,
             _Rows(train, drawn),
             _Rows(train, left_out),
-            TrainingSettings(**{**vars(settings), "seed": seed}),
+            replace(settings, seed=seed),
             directory=Path(directory) / f"member_{member}",
             identity=f"{identity} trim {trim}",
             threads=threads,

@@ -71,7 +71,6 @@ EXAMPLE_COLUMNS = (
 """Columns of the table that `example_table` makes."""
 
 _STAR_Z = (-0.005, 0.005)
-_GALAXY_Z = (0.0, 0.5)
 _CHUNK = 256
 
 
@@ -165,7 +164,7 @@ def template_table(
     names = ["object_id", "spectype", "subclass", "snr"]
     known = spectra.scalars.iloc[rows][names].reset_index(drop=True)
     batch = SpectraDataset(spectra, rows).batch(np.arange(len(rows)))
-    as_galaxy = RedshiftEstimator(galaxy, _GALAXY_Z).estimate(batch.flux, batch.ivar)
+    as_galaxy = RedshiftEstimator(galaxy, _galaxy_z(galaxy)).estimate(batch.flux, batch.ivar)
     known["galaxy_chi2"], known["galaxy_z"] = as_galaxy.chi2.numpy(), as_galaxy.z.numpy()
     parts = []
     for number, star in stars.items():
@@ -244,7 +243,7 @@ def example_table(
     flux, ivar, _ = dataset.batch(np.array([0]))
     fits = {
         "star_templates": (stars[components], _STAR_Z),
-        "galaxy_templates": (galaxy, _GALAXY_Z),
+        "galaxy_templates": (galaxy, _galaxy_z(galaxy)),
         "star_model": (stars[AUTOENCODER], _STAR_Z),
     }
     curves, z = {}, {}
@@ -264,3 +263,9 @@ def example_table(
             **curves,
         }
     )
+
+
+def _galaxy_z(galaxy: SpectrumAutoencoder) -> tuple[float, float]:
+    """Redshifts of galaxies that are searched: all that the templates cover, no blueshifts."""
+
+    return max(galaxy.transform.z_min, 0.0), galaxy.transform.z_max

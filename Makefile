@@ -56,7 +56,7 @@ report: setup
 # Written again only if a figure or the scorecard is newer.
 results/report.html: $(wildcard results/figures/*/*.pdf results/scorecard.parquet)
 	@echo "== Writing the report"
-	@$(SNAKEMAKE) --report $@ --quiet progress rules $(SETTINGS)
+	@$(SNAKEMAKE) present --report $@ --quiet progress rules $(SETTINGS)
 
 unlock: setup
 	@$(SNAKEMAKE) --unlock

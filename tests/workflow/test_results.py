@@ -97,3 +97,13 @@ def test_report_is_written(finished):
     report = (finished.folder / "report.html").read_text()
     assert "SPENDER" in report
     assert "arXiv:2211.07890" in report
+
+
+def test_a_report_of_a_part_needs_not_the_rest(finished):
+    missing = finished.folder / "results/figures/universe/planes.pdf"
+    aside = missing.rename(missing.with_suffix(".aside"))
+    try:
+        finished.snakemake("present", "--report", "part.html")
+    finally:
+        aside.rename(missing)
+    assert "arXiv:2211.07890" in (finished.folder / "part.html").read_text()

@@ -86,3 +86,27 @@ def test_sharp_basis_explains_the_data(blended):
     model = amplitude[:, None] * transform(basis.mean + coefficients @ basis.spectra, batch.z)
     # The encoder neglects the line-spread function in its weights, as the network learns to mend.
     assert reduced_chi2(batch.flux, batch.ivar, model, 3).median() < 1.2
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.01])
+def test_components_of_bright_spectra_do_not_run_away(noise):
+    """Beside the last good pixels there may be flux, but no weight; and strong components are known
+    so well that the prior is below the rounding of single precision."""
+
+    transform = RedshiftTransform(WavelengthGrid("log10", 3.6, 1e-4, 300), 0.005, -0.005)
+    generator = torch.Generator().manual_seed(5)
+    number, size = 400, transform.restframe.size
+    x = torch.linspace(0, 1, size)
+    shapes = torch.stack([torch.sin(8 * x), x, torch.exp(-(((x - 0.6) / 0.02) ** 2))])
+    z = 0.01 * torch.rand(number, generator=generator) - 0.005
+    strength = torch.randn(number, 3, generator=generator) * torch.tensor([3.0, 1.0, 0.3])
+    flux = transform(1 + strength @ shapes, z)
+    flux += noise * torch.randn(flux.shape, generator=generator)
+    # Few spectra reach far.
+    end = 300 - (15 * torch.rand(number, generator=generator) ** 0.5).long()
+    ivar = noise**-2 * (torch.arange(300) < end[:, None])
+    basis = fit_basis([(flux, ivar, z)], transform, 8, iterations=30)
+    assert basis.variance.isfinite().all()
+    assert (basis.variance.diff() <= 0).all()
+    assert (basis.spectra * basis.variance.sqrt()[:, None]).abs().max() < 5
+    torch.testing.assert_close(basis.spectra @ basis.spectra.T, torch.eye(8), atol=1e-4, rtol=0)

@@ -245,6 +245,43 @@ def test_missing_redshifts_are_estimated(model, survey):
     np.testing.assert_allclose(some["z"], z[[8, 3]], atol=2 * PIXEL)
 
 
+def test_spectra_without_good_pixels_have_no_redshift_and_spoil_no_other(
+    model, estimator, survey, tmp_path
+):
+    flux, ivar, _ = simulate(model, [0.05, 0.1, 0.15], 0.1)
+    expected = estimator.estimate(flux[[0, 2]], ivar[[0, 2]])
+    flux[1], ivar[1] = 0, 0
+    found = estimator.estimate(flux, ivar)
+    for name in ("z", "z_err", "chi2", "second_z", "delta_chi2"):
+        values = getattr(found, name)
+        assert values[1].isnan()
+        torch.testing.assert_close(values[[0, 2]], getattr(expected, name), rtol=1e-3, atol=1e-6)
+    assert found.zwarning[1] == RedshiftWarning.LITTLE_COVERAGE
+    assert found.zwarning[[0, 2]].tolist() == expected.zwarning.tolist()
+    assert estimator.estimate(flux[[1]], ivar[[1]]).z.isnan().all()
+    scalars = survey["missing"].scalars.iloc[[0, 0, 0]].assign(z=[0.03, np.nan, np.nan])
+    with SpectraWriter(tmp_path / "empty.arrow", GRID) as writer:
+        writer.write(scalars, flux=flux.numpy(), ivar=ivar.numpy())
+    table = complete_redshifts(model, Spectra(tmp_path / "empty.arrow"))
+    assert list(table["z_source"]) == ["catalogue", "estimated", "estimated"]
+    assert table["z"][0] == 0.03
+    assert np.isnan(table["z"][1])
+    assert table["zwarning"][1] == RedshiftWarning.LITTLE_COVERAGE
+    assert table["z"][2] == pytest.approx(0.15, abs=PIXEL)
+
+
+def test_encoders_say_nothing_of_spectra_without_good_pixels(model):
+    flux, ivar, z = simulate(model, [0.05, 0.1, 0.15], 0.1)
+    before = model.encode(flux, ivar, z)
+    ivar[1] = 0
+    amplitude, coefficients = model.encoder.coefficients(flux, ivar, z)
+    assert amplitude.isnan().tolist() == [False, True, False]
+    assert coefficients.isnan().all(dim=1).tolist() == [False, True, False]
+    latent = model.encode(flux, ivar, z)
+    assert latent[1].isnan().all()
+    torch.testing.assert_close(latent[[0, 2]], before[[0, 2]])
+
+
 def test_objects_without_redshift_are_reconstructed_as_those_with(model, survey):
     known, missing = (object_table(model, survey[name]) for name in ("known", "missing"))
     assert set(known["z_source"]) == {"catalogue"}

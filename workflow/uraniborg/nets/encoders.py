@@ -144,7 +144,7 @@ class RestframeEncoder(nn.Module):
 
     def coefficients(self, flux: Tensor, ivar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Amplitude of the mean spectrum (N,) and posterior mean of the coefficients (N, K) in
-        units of it.
+        units of it; NaN without good pixels.
 
         The information matrix uses the inverse variance pulled back to rest-frame pixels, which
         neglects that interpolation mixes neighbouring pixels; the network learns the rest.
@@ -156,11 +156,13 @@ class RestframeEncoder(nn.Module):
         weight = information[:, 0, 0].clamp_min(torch.finfo(flux.dtype).tiny)
         scale = (projection[:, 0] / weight).maximum(weight.rsqrt())
         prior = torch.diag(nn.functional.pad(1 / self.variance, (1, 0)))
-        solution = torch.linalg.solve(
-            information * scale[:, None, None].square() + prior, projection * scale[:, None]
-        )
+        matrix = information * scale[:, None, None].square() + prior
+        # Without a good pixel there is nothing to solve for, and no amplitude.
+        empty = information[:, 0, 0] <= 0
+        matrix = torch.where(empty[:, None, None], torch.eye(len(prior)).to(prior), matrix)
+        solution = torch.linalg.solve(matrix, projection * scale[:, None])
         # Coefficients of a spectrum that is all noise would be divided by next to nothing.
-        relative = solution[:, 0].clamp_min(0.1)
+        relative = solution[:, 0].clamp_min(0.1).masked_fill(empty, torch.nan)
         return relative * scale, solution[:, 1:] / relative[:, None]
 
     def normal_equations(self, flux: Tensor, ivar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

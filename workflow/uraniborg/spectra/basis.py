@@ -85,6 +85,9 @@ def _native_basis(
     # Rest-frame spectra are kept as one weighted average per pixel: sums over the four taps.
     weight = torch.cat([transform.adjoint(ivar, z).clamp_min(0) for _, ivar, z in batches])
     weighted_flux = torch.cat([transform.adjoint(ivar * flux, z) for flux, ivar, z in batches])
+    # Taps are negative at the sides: next to good pixels there may be flux without any weight, with
+    # which coefficients would grow from step to step until nothing can be solved for.
+    weighted_flux *= weight > 0
     total = weight.sum(dim=0)
     mean = weighted_flux.sum(dim=0) / (total + _ridge(total))
     covered = total > 0
@@ -102,6 +105,9 @@ def _native_basis(
     scaled = ordered.spectra * ordered.variance.sqrt()[:, None]
     return ordered, _expectation(residual, weight, scaled)[0]
 
+
+# Objects whose weights are in double precision at a time.
+_CHUNK = 256
 
 # Weight of second differences between rest-frame pixels, over that of the data of a pixel: decides
 # only where data say nothing, beyond the resolution.
@@ -173,14 +179,24 @@ def _interpolated(spectra: Tensor, source: WavelengthGrid, target: WavelengthGri
 
 
 def _expectation(residual: Tensor, weight: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """Posterior mean (N, K) and covariance (N, K, K) of coefficients with unit prior."""
+    """Posterior mean (N, K) and covariance (N, K, K) of coefficients with unit prior.
+
+    In double precision: the information of bright objects about strong components is so large that
+    its rounding in single precision exceeds the prior, and the covariance of weak ones would not be
+    positive.
+    """
 
     rank = len(basis)
-    products = (basis[:, None] * basis[None]).flatten(0, 1)
-    information = (weight @ products.T).unflatten(1, (rank, rank))
-    covariance = torch.linalg.inv(information + torch.eye(rank))
-    projection = residual @ basis.T
-    return (covariance @ projection[..., None])[..., 0], covariance
+    rows, columns = torch.tril_indices(rank, rank)
+    # Pairs of basis spectra, each once.
+    products = (basis[rows].double() * basis[columns]).T
+    information = basis.new_empty(len(weight), rank, rank, dtype=torch.float64)
+    for some, of_some in zip(weight.split(_CHUNK), information.split(_CHUNK), strict=True):
+        of_some[:, rows, columns] = some.double() @ products
+    information[:, columns, rows] = information[:, rows, columns]
+    covariance = torch.linalg.inv(information + torch.eye(rank, dtype=torch.float64))
+    mean = covariance @ (residual @ basis.T).double()[..., None]
+    return mean[..., 0].to(basis.dtype), covariance.to(basis.dtype)
 
 
 def _maximisation(

@@ -10,7 +10,7 @@ from torch import Tensor
 from uraniborg.errors import UserError
 from uraniborg.tables import Spectra
 
-__all__ = ["Batch", "SpectraDataset"]
+__all__ = ["Batch", "SpectraDataset", "in_range", "masked"]
 
 
 class Batch(NamedTuple):
@@ -25,6 +25,24 @@ class Batch(NamedTuple):
     flux: Tensor
     ivar: Tensor
     z: Tensor
+
+
+def masked(batch: Batch) -> Batch:
+    """Spectra in which flux and ivar are 0 wherever one is not finite or the ivar not positive."""
+
+    good = (batch.ivar > 0) & (batch.ivar < torch.inf) & (batch.flux.abs() < torch.inf)
+    return Batch(batch.flux.where(good, 0), batch.ivar.where(good, 0), batch.z)
+
+
+def in_range(z: Tensor, z_range: tuple[float, float]) -> Tensor:
+    """Which redshifts (N,) are within a range; none that is missing.
+
+    Args:
+        z: Redshifts, shape (N,).
+        z_range: The smallest and the largest.
+    """
+
+    return (z >= z_range[0]) & (z <= z_range[1])
 
 
 class SpectraDataset:

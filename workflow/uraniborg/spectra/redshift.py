@@ -47,7 +47,7 @@ class RedshiftWarning(IntFlag):
 
 
 class RedshiftEstimate(NamedTuple):
-    """Redshifts of N spectra.
+    """Redshifts of N spectra; without a good pixel, they are NaN and `LITTLE_COVERAGE`.
 
     Attributes:
         z: The most likely redshift, shape (N,), float64.
@@ -163,10 +163,14 @@ class RedshiftEstimator:
     @torch.inference_mode()
     def log_likelihood(self, flux: Tensor, ivar: Tensor) -> Tensor:
         """Log-likelihood of the linear model at the redshifts `z`, up to a constant of each
-        spectrum, shape (N, S), float64."""
+        spectrum, shape (N, S), float64; the same everywhere without good pixels."""
 
-        pairs = zip(flux.split(_SCAN_CHUNK), ivar.split(_SCAN_CHUNK), strict=True)
-        return torch.cat([self._scan(*pair) for pair in pairs])
+        likelihood = torch.zeros(len(flux), len(self._shifts), dtype=torch.float64)
+        rows = (ivar > 0).any(dim=1).nonzero()[:, 0]
+        for start in range(0, len(rows), _SCAN_CHUNK):
+            some = rows[start : start + _SCAN_CHUNK]
+            likelihood[some] = self._scan(flux[some], ivar[some])
+        return likelihood
 
     def _scan(self, flux: Tensor, ivar: Tensor) -> Tensor:
         projection = self._correlate(ivar * flux, self._templates)
@@ -244,13 +248,19 @@ class RedshiftEstimator:
             RedshiftWarning.MANY_OUTLIERS: outliers,
             RedshiftWarning.FIT_LIMIT: (best < low + self._step) | (best > high - self._step),
         }
+        zwarning = sum(int(flag) * holds.long() for flag, holds in flags.items())
+        # Whatever the fits made of nothing.
+        empty = ~(ivar > 0).any(dim=1)
+        numbers = {
+            "z": 10**best - 1,
+            "z_err": error * 10**best,
+            "chi2": least,
+            "second_z": torch.where(exists[:, 1], 10 ** position[:, 1] - 1, torch.nan),
+            "delta_chi2": contrast,
+        }
         return RedshiftEstimate(
-            z=10**best - 1,
-            z_err=error * 10**best,
-            chi2=least,
-            second_z=torch.where(exists[:, 1], 10 ** position[:, 1] - 1, torch.nan),
-            delta_chi2=contrast,
-            zwarning=sum(int(flag) * holds.long() for flag, holds in flags.items()),
+            **{name: values.masked_fill(empty, torch.nan) for name, values in numbers.items()},
+            zwarning=zwarning.masked_fill(empty, int(RedshiftWarning.LITTLE_COVERAGE)),
             log_likelihood=likelihood,
         )
 
@@ -312,7 +322,7 @@ def complete_redshifts(
 
     Returns:
         `z`, `z_err`, `zwarning` and `z_source`, which is `catalogue` or `estimated`, one row per
-        spectrum.
+        spectrum. Estimates of spectra without a good pixel are NaN.
     """
 
     rows = np.arange(len(spectra)) if rows is None else np.asarray(rows)

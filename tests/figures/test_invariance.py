@@ -63,18 +63,20 @@ def probes(r2):
 
 def test_every_curve_and_the_neighbours_are_drawn(tmp_path):
     figure = redshift_invariance(displaced(), wrong())
-    left, right = figure.axes
-    # Besides, the neighbours and a line for the legend.
-    assert len(left.lines) == len(CASES) + 2
+    free, knowing, right = figure.axes
+    # Besides, the neighbours.
+    assert len(free.lines) == 5 + 1
+    assert len(knowing.lines) == 2 + 1
     assert len(right.lines) == 2
+    assert knowing.get_ylim() == right.get_ylim()
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == [
         "flux fidelity",
         "flux",
-        "default (knows $z$)",
-        "default, $z$ estimated",
         "flux, untrained",
         "another object",
+        "default",
+        "default, $z$ estimated",
         "noise stays at the detector",
     ]
     first = drawn(figure, tmp_path / "a.pdf")
@@ -83,7 +85,16 @@ def test_every_curve_and_the_neighbours_are_drawn(tmp_path):
 
 def test_without_an_encoder_that_knows_redshifts(tmp_path):
     table = displaced().query("not knows_z")
-    assert drawn(redshift_invariance(table, wrong().iloc[:0]), tmp_path / "a.pdf")
+    figure = redshift_invariance(table, wrong().iloc[:0])
+    assert [axes.get_title() for axes in figure.axes] == ["encoders without $z$"]
+    assert drawn(figure, tmp_path / "a.pdf")
+
+
+def test_without_an_encoder_that_does_not(tmp_path):
+    figure = redshift_invariance(displaced().query("knows_z"), wrong())
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["encoders that know $z$", "given a wrong $z$"]
+    assert drawn(figure, tmp_path / "a.pdf")
 
 
 def test_an_encoder_that_does_not_move_at_all(tmp_path):

@@ -13,7 +13,7 @@ PIXELS = 500
 
 def make_objects(number, real):
     rank = np.arange(1, number + 1)
-    table = pd.DataFrame({"rank": rank, "object_id": [f"toy-{i}" for i in rank]})
+    table = pd.DataFrame({"outlier_rank": rank, "object_id": [f"toy-{i}" for i in rank]})
     for name in ("ra", "dec", "snr", "log_prob", "log_prob_err", "log_prob_percentile",
                  "latent_surprise", "residual_surprise", "outlier_score", "reduced_chi2",
                  "knn_distance", "star_evidence"):  # fmt: skip
@@ -25,7 +25,7 @@ def make_objects(number, real):
     if real:
         known |= {"anomaly_strength": np.nan, "anomaly_unit": "", "true_z": np.nan}
     return table.assign(
-        z=0.1, z_source="catalogue", spectype="GALAXY", star_verdict="none", flags=1,
+        z=0.1, z_source="catalogue", spectype="GALAXY", star_verdict="none", outlier_flags=1,
         flag_names="outside latents", statistic="mean_4", residual_scale=4, page=True,
         gallery=True, **known,
     )  # fmt: skip
@@ -47,7 +47,7 @@ def make_spectra(objects, real):
         part.loc[:20, ["sigma", "residual"]] = np.nan
         for i in (1, 2, 3):
             part[f"neighbour_{i}"] = truth
-        parts.append(part.assign(object_id=known.object_id, rank=known.rank))
+        parts.append(part.assign(object_id=known.object_id, outlier_rank=known.outlier_rank))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -55,9 +55,9 @@ def make_latents(objects, real, size=4):
     random = np.random.default_rng(1)
     names = ["training"] * 200 + ["sample"] * 100 + ["neighbour"] * 3
     ids = [f"t-{i}" for i in range(300)] + [f"train-{i}" for i in (1, 2, 3)]
-    table = pd.DataFrame({"object_id": ids, "role": names, "group": "", "rank": 0})
+    table = pd.DataFrame({"object_id": ids, "role": names, "group": "", "outlier_rank": 0})
     kind = "qso" if real else objects["anomaly"].replace("none", "")
-    own = objects[["object_id", "rank"]].assign(role="chosen", group=kind)
+    own = objects[["object_id", "outlier_rank"]].assign(role="chosen", group=kind)
     table = pd.concat([table, own], ignore_index=True)
     table["latent_surprise"] = np.where(
         table["role"].isin(["training", "neighbour"]), np.nan, random.exponential(1, len(table))
@@ -144,7 +144,7 @@ def test_the_gallery_names_rank_and_kind(real, number):
         figure = drawn(gallery(make_spectra(objects, real), objects))
     titles = [axes.get_title("left") for axes in figure.axes if axes.axison]
     if real:
-        assert titles == [f"{rank}  galaxy" for rank in objects["rank"][objects["gallery"]]]
+        assert titles == [f"{rank}  galaxy" for rank in objects["outlier_rank"][objects["gallery"]]]
     elif number == 7:
         # Kinds by the first of each that is shown.
         assert titles == ["1  spike", "4  spike", "7  spike", "3  no contaminant",

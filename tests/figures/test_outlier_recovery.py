@@ -24,8 +24,8 @@ def objects_of(size, kinds, contaminants):
     table["snr"] = random.uniform(2, 40, size)
     for name in SCORES:
         table[name] = random.exponential(size=size) * np.where(outlier, 50, 1)
-    table["latent_surprise"] -= 5
-    table.loc[0, [OUTLIER_SCORE, "latent_surprise"]] = np.nan
+    table["negative_log_prob"] -= 5
+    table.loc[0, [OUTLIER_SCORE, "negative_log_prob"]] = np.nan
     return table
 
 

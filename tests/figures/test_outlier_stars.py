@@ -30,6 +30,7 @@ def test_templates_of_few_and_many_stars_are_drawn(number, tmp_path):
     random = np.random.default_rng(0)
     table = pd.DataFrame(
         {
+            "object_id": "b",
             "spectype": np.repeat(["STAR", "GALAXY"], 6 * number),
             "subclass": np.tile(["M", "K"], 6 * number),
             "components": np.tile(np.repeat([0, 1, 2], 2), 2 * number),
@@ -48,3 +49,16 @@ def test_templates_of_few_and_many_stars_are_drawn(number, tmp_path):
         save(figure, tmp_path / "figure.pdf")
     assert (tmp_path / "figure.pdf").read_bytes()[:5] == b"%PDF-"
     assert "fraction of stars called galaxies" in {axes.get_ylabel() for axes in figure.axes}
+
+
+@pytest.mark.parametrize(("galaxy_chi2", "words"), [(1.0, "a galaxy at some"), (9.0, "none is")])
+def test_the_example_is_what_the_title_says(galaxy_chi2, words):
+    table = pd.DataFrame({"object_id": ["a", "b"], "components": 2, "star_chi2": 5.0})
+    table = table.assign(spectype="STAR", subclass="M", galaxy_chi2=[galaxy_chi2, 9.0])
+    example = pd.DataFrame({"wavelength": np.linspace(3800, 9200, 80), "flux": 1.0})
+    for name in ("star_templates", "galaxy_templates", "star_model"):
+        example[name] = 1.1
+    example = example.assign(object_id="a", subclass="M", components=2, galaxy_z=0.1)
+    with style():
+        figure = stellar_templates(table, example)
+    assert words in figure.subfigs[1].get_suptitle()

@@ -80,7 +80,7 @@ def test_missing_redshifts_are_estimated_and_those_out_of_range_are_not(whole):
     assert np.isfinite(whole["outlier_score"][3])
     assert (whole["z_source"].drop(3) == "catalogue").all()
     assert whole["z"][4] == 2.0
-    assert whole["flags"][4] & OutlierFlag.NO_REDSHIFT
+    assert whole["outlier_flags"][4] & OutlierFlag.NO_REDSHIFT
     assert np.isnan(whole["outlier_score"][4])
     assert whole["good_pixels"][5] == 0
     assert np.isnan(whole["outlier_score"][5])
@@ -132,8 +132,8 @@ def test_catalogue_is_ranked_in_both_formats(whole, tmp_path):
     parquet, fits = written(tmp_path, [whole[:7], whole[7:50], whole[50:]])
     table = read_table(parquet)
     assert list(table) == [column.name for column in (*COLUMNS, *RANK_COLUMNS)]
-    assert sorted(table["rank"]) == list(range(1, N + 1))
-    ordered = table.sort_values("rank")
+    assert sorted(table["outlier_rank"]) == list(range(1, N + 1))
+    ordered = table.sort_values("outlier_rank")
     scores = ordered["outlier_score"].to_numpy()
     assert (np.diff(scores[:-2]) <= 0).all()
     assert set(ordered["object_id"][-2:]) == {"toy-4", "toy-5"}

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -13,25 +14,25 @@ from uraniborg.grids import WavelengthGrid
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import Basis
 from uraniborg.spectra.dataset import Batch
-from uraniborg.spectra.outliers.estimated_redshift import EstimatedRedshiftEncoder
-from uraniborg.spectra.outliers.invariance_check import (
-    DISPLACEMENT_COLUMNS,
-    POSITION_COLUMNS,
-    REDSHIFT_PROBE_COLUMNS,
-    WRONG_REDSHIFT_COLUMNS,
+from uraniborg.spectra.outliers.displacement import (
     Displacements,
-    InvarianceSettings,
-    check_invariance,
     displacements,
     estimated_redshift_displacements,
-    latent_positions,
     moved,
-    redshift_probes,
     tenth_neighbour,
-    untrained,
     wrong_redshift_displacements,
 )
-from uraniborg.tables import write_table
+from uraniborg.spectra.outliers.estimated_redshift import EstimatedRedshiftEncoder
+from uraniborg.spectra.outliers.invariance_check import (
+    TABLE_COLUMNS,
+    HeldOut,
+    InvarianceSettings,
+    check_invariance,
+    latent_positions,
+    redshift_probes,
+    untrained,
+)
+from uraniborg.tables import SPECTRUM_COLUMNS, Column, Spectra, SpectraWriter, write_table
 
 GRID = WavelengthGrid("log10", 3.6, 4e-4, 700)
 Z_MAX = 0.3
@@ -325,19 +326,14 @@ def checked(model, batch):
         "flux_fidelity", "flux", redshifts=4, objects=30, wrong_objects=10, estimated_objects=8,
         estimated_redshifts=2, tracks=2,
     )  # fmt: skip
-    names = [f"g{i}" for i in range(len(batch.z))]
-    return models, settings, names, check_invariance(models, batch, names, settings, batch.flux)
+    names = np.array([f"g{i}" for i in range(len(batch.z))], dtype=object)
+    held_out = HeldOut(batch, names, batch.flux)
+    return models, settings, held_out, check_invariance(models, held_out, settings)
 
 
 def test_whole_check_writes_declared_tables(checked, tmp_path):
     models, _, _, found = checked
-    tables = {
-        "displacements": DISPLACEMENT_COLUMNS,
-        "wrong_redshifts": WRONG_REDSHIFT_COLUMNS,
-        "positions": POSITION_COLUMNS,
-        "probes": REDSHIFT_PROBE_COLUMNS,
-    }
-    for name, columns in tables.items():
+    for name, columns in TABLE_COLUMNS.items():
         write_table(tmp_path / f"{name}.parquet", getattr(found, name), columns)
     assert set(found.wrong_redshifts["variant"]) == {"default"}
     cases = set(zip(found.displacements["variant"], found.displacements["case"], strict=True))
@@ -370,18 +366,40 @@ def test_whole_check_gives_numbers(checked):
     assert numbers["redshift_displacement_shuffled_control"]["value"] > 1
 
 
-def test_whole_check_is_deterministic(checked, batch):
-    models, settings, names, found = checked
+def test_whole_check_is_deterministic(checked):
+    models, settings, held_out, found = checked
     torch.manual_seed(99)
-    again = check_invariance(models, batch, names, settings, batch.flux)
+    again = check_invariance(models, held_out, settings)
     assert again.numbers == found.numbers
     assert all(again[i].equals(found[i]) for i in range(4))
 
 
-def test_variants_have_to_exist_and_to_agree(checked, batch):
-    models, settings, names, _ = checked
+def test_variants_have_to_exist_and_to_agree(checked):
+    models, settings, held_out, _ = checked
     with pytest.raises(UserError, match="flux_fidelity"):
-        check_invariance({"flux": models["flux"]}, batch, names, settings)
+        check_invariance({"flux": models["flux"]}, held_out, settings)
     other = SpectrumAutoencoder.build(architecture("flux") | {"z_max": 0.2}, GRID).eval()
     with pytest.raises(UserError, match="z_max"):
-        check_invariance({**models, "other": other}, batch, names, settings)
+        check_invariance({**models, "other": other}, held_out, settings)
+
+
+def test_contaminants_are_not_held_out(batch, tmp_path):
+    number = len(batch.z)
+    scalars = {column.name: np.zeros(number) for column in SPECTRUM_COLUMNS}
+    scalars |= {name: [""] * number for name in ("spectype", "subclass")}
+    scalars |= {"object_id": [f"g{i}" for i in range(number)], "z": batch.z.double().numpy()}
+    scalars |= {"norm": np.full(number, 2.0), "zwarning": np.zeros(number, int)}
+    with SpectraWriter(tmp_path / "spectra.arrow", GRID) as writer:
+        writer.write(scalars, flux=2 * batch.flux.numpy(), ivar=batch.ivar.numpy() / 4)
+    kinds = np.where(np.arange(number) % 3 == 0, "spike", "none")
+    columns = (Column("anomaly", pa.string(), "", "Kind"),)
+    with SpectraWriter(tmp_path / "truth.arrow", GRID, columns, vectors=("flux",)) as writer:
+        writer.write({"anomaly": kinds}, flux=2 * batch.flux.numpy() + 2)
+    spectra, truth = Spectra(tmp_path / "spectra.arrow"), Spectra(tmp_path / "truth.arrow")
+    found = HeldOut.of(spectra, np.arange(3, number), 4, truth)
+    assert list(found.object_ids) == ["g4", "g5", "g7", "g8"]
+    torch.testing.assert_close(found.batch.flux, batch.flux[[4, 5, 7, 8]])
+    torch.testing.assert_close(found.noiseless, found.batch.flux + 1)
+    real = HeldOut.of(spectra, np.arange(3, number), 4, None)
+    assert list(real.object_ids) == ["g3", "g4", "g5", "g6"]
+    assert real.noiseless is None

@@ -114,3 +114,26 @@ def test_too_few_objects_are_an_error(toy):
 
 def batches(batch, size):
     return [Batch(*parts) for parts in zip(*(x.split(size) for x in batch), strict=True)]
+
+
+def test_running_sums_are_the_blocks_of_the_statistics(toy):
+    shape = torch.full((toy.transform.restframe.size,), 0.1)
+    model = Known(toy.transform, torch.ones(600, 400))
+    misfit, batch = ModelMisfit.of(model, [noisy(toy, 0.02, shape)]), noisy(toy, 0.02, shape, 1)
+    batch.ivar[:, 100:110] = 0
+    batch.ivar[3] = 0
+    made = model(*batch)
+    statistics = misfit.statistics(batch, made)
+    for scale, name in ((4, "mean_4"), (16, "mean_16"), (64, "mean_64"), (1, "largest_1")):
+        whitened = misfit.whitened(batch, made, scale)
+        assert whitened.shape == batch.flux.shape
+        blocks = whitened[:, (scale - 1) // 2 :: scale][:, : 400 // scale].square()
+        value = blocks.nanmean(dim=1)
+        if scale == 1:
+            value = (
+                blocks.nan_to_num(nan=0.0).amax(dim=1).where(~blocks.isnan().all(dim=1), 0 / value)
+            )
+        expected = statistics[:, STATISTICS.index(name)].exp()
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-4, equal_nan=True)
+    assert misfit.whitened(batch, made, 1)[:, 100:110].isnan().all()
+    assert misfit.whitened(batch, made, 64)[:3, 105].isfinite().all()

@@ -69,7 +69,7 @@ def survey(toy, scoring, tmp_path_factory):
     spectra, truth = Spectra(paths), Spectra(true_paths)
     catalogue = score_shard(scoring.scorer, spectra)
     rank, percentile = ranks(catalogue["outlier_score"].to_numpy())
-    return spectra, truth, catalogue.assign(rank=rank, outlier_percentile=percentile)
+    return spectra, truth, catalogue.assign(outlier_rank=rank, outlier_percentile=percentile)
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +79,18 @@ def simulated(scoring, survey):
 
 
 def test_the_first_and_the_first_of_every_kind(survey, simulated):
-    catalogue, objects = survey[2].sort_values("rank"), simulated.objects
-    assert list(objects["rank"]) == sorted(objects["rank"])
+    catalogue, objects = survey[2].sort_values("outlier_rank"), simulated.objects
+    assert list(objects["outlier_rank"]) == sorted(objects["outlier_rank"])
     paged = objects[objects["page"]]
     assert list(paged["object_id"]) == list(catalogue["object_id"][:4])
     kinds = objects[objects["gallery"]].set_index("anomaly")
     assert set(kinds.index) == {"none", "spike", "arm_jump"}
     of_spikes = catalogue[catalogue["object_id"].isin([f"toy-{row:02d}" for row in SPIKES])]
-    assert kinds.loc["spike", "rank"] == of_spikes["rank"].min()
+    assert kinds.loc["spike", "outlier_rank"] == of_spikes["outlier_rank"].min()
     assert kinds.loc["spike", "anomaly_unit"] == ""
     assert (objects["anomaly_strength"] == 0.25).all()
     both = objects.merge(catalogue, on="object_id", suffixes=("", "_of_catalogue"))
-    for name in ("outlier_score", "log_prob", "z", "neighbour_2", "flags"):
+    for name in ("outlier_score", "log_prob", "z", "neighbour_2", "outlier_flags"):
         assert (both[name] == both[f"{name}_of_catalogue"]).all()
 
 
@@ -148,7 +148,7 @@ def test_what_is_not_scored_has_no_model(scoring, survey):
     found = outlier_pages(scoring.scorer, catalogue, spectra, truth, number=N)
     last = found.objects.iloc[-1]
     assert last["object_id"] == f"toy-{UNSCORED:02d}"
-    assert last["flags"] == OutlierFlag.NOT_FINITE | OutlierFlag.FEW_PIXELS
+    assert last["outlier_flags"] == OutlierFlag.NOT_FINITE | OutlierFlag.FEW_PIXELS
     assert last["flag_names"] == "not finite, few pixels"
     assert last["statistic"] == last["neighbour_1"] == ""
     table = found.spectra[found.spectra["object_id"] == last["object_id"]]

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from uraniborg.claims import judge
 from uraniborg.errors import UserError
+from uraniborg.spectra.outliers.ranking import Ranking, area_under_curve
 from uraniborg.spectra.outliers.recovery import (
     CLASS_COLUMNS,
     CURVE_COLUMNS,
@@ -19,8 +20,6 @@ from uraniborg.spectra.outliers.recovery import (
     OUTLIER_SCORE,
     RECOVERY_COLUMNS,
     SCORES,
-    Ranking,
-    area_under_curve,
     class_numbers,
     class_table,
     recovery_curve,
@@ -61,7 +60,7 @@ def tables(size=2000, contaminants=20, seed=0, separation=1e3, kinds=("star", "s
     truth["anomaly"] = np.where(outlier, random.choice(kinds, size), "none")
     truth["anomaly_strength"] = truth["anomaly_significance"] = 1.0
     truth["z"] = 0.1
-    names = ("residual_surprise", "latent_surprise", "knn_distance", "reduced_chi2")
+    names = ("residual_surprise", "negative_log_prob", "knn_distance", "reduced_chi2")
     others = ("pca_reduced_chi2", "pca_mean_square", "isolation_forest")
     values = {
         name: random.normal(size=size) + separation * outlier
@@ -70,8 +69,8 @@ def tables(size=2000, contaminants=20, seed=0, separation=1e3, kinds=("star", "s
     catalogue = truth[["object_id"]].assign(
         spectype="GALAXY",
         snr=random.uniform(1, 40, size),
-        log_prob=-values["latent_surprise"],
-        **{name: values[name] for name in (OUTLIER_SCORE, *names)},
+        log_prob=-values.pop("negative_log_prob"),
+        **{name: values[name] for name in (OUTLIER_SCORE, *names) if name in values},
     )
     baselines = truth[["object_id"]].assign(**{name: values[name] for name in others})
     return catalogue, baselines, truth

@@ -8,18 +8,36 @@ import torch
 from scipy.stats import kstest
 
 from uraniborg.errors import UserError
-from uraniborg.spectra.dataset import Batch
+from uraniborg.spectra.dataset import Batch, SpectraDataset
 from uraniborg.spectra.outliers.scorer import (
     NEIGHBOURS,
     OutlierFlag,
     OutlierScorer,
     Reference,
+    density_sample,
+    encoded,
     log_snr,
 )
+from uraniborg.tables import SPECTRUM_COLUMNS, Spectra, SpectraWriter
 
 
 def rows(batch, chosen):
     return Batch(*(x[chosen] for x in batch))
+
+
+@pytest.fixture
+def shard(toy, scoring, tmp_path):
+    """20 objects, of which the third has no good pixel."""
+
+    flux, ivar, z = (x[:20].numpy().copy() for x in toy.batch)
+    ivar[2] = 0
+    scalars = {column.name: np.zeros(20) for column in SPECTRUM_COLUMNS}
+    scalars |= {name: [""] * 20 for name in ("spectype", "subclass")}
+    scalars |= {"object_id": [f"{i}" for i in range(20)], "z": z.astype(float)}
+    scalars |= {"norm": np.ones(20), "snr": scoring.log_snr[:20].exp().numpy()}
+    with SpectraWriter(tmp_path / "shard.arrow", toy.transform.observed) as writer:
+        writer.write(scalars, flux=flux, ivar=ivar)
+    return Spectra(tmp_path / "shard.arrow")
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +183,32 @@ def test_what_is_saved_scores_the_same(scoring, new, tmp_path):
     paths[0].write_bytes(first[:1000])
     with pytest.raises(UserError, match="complete safetensors"):
         OutlierScorer.load(*paths)
+
+
+def test_latents_alone_are_those_of_all_that_is_judged(toy, scoring, shard):
+    spectra, snr = shard, shard.column("snr")
+    model, misfit = scoring.scorer.model, scoring.scorer.misfit
+    whole, alone = (encoded(model, known, SpectraDataset(spectra), snr) for known in (misfit, None))
+    torch.testing.assert_close(alone.latent, whole.latent, rtol=0, atol=0, equal_nan=True)
+    assert alone.latent[2].isnan().all()
+    assert whole.statistics[2].isnan().all()
+    assert whole.statistics[3:].isfinite().all()
+    assert alone.statistics.shape == (20, 0)
+    for given_snr in (True, False):
+        sample = density_sample(model, spectra, np.arange(4, 9), given_snr)
+        torch.testing.assert_close(sample.features, alone.latent[4:9], rtol=1e-4, atol=1e-4)
+        assert sample.context.shape == (5, given_snr)
+    assert torch.equal(density_sample(model, spectra, np.arange(4, 9), True).context[:, 0],
+                       alone.log_snr[4:9].float())  # fmt: skip
+
+
+def test_negative_weights_are_masked(scoring, new):
+    batch, snr, _ = new
+    ivar = batch.ivar.clone()
+    ivar[:, 30] = -1
+    expected = scoring.scorer.score(batch._replace(ivar=ivar.clamp_min(0)), snr)
+    found = scoring.scorer.score(batch._replace(ivar=ivar), snr)
+    assert torch.equal(found.outlier_score, expected.outlier_score)
 
 
 def test_logarithm_of_what_is_no_ratio_is_missing():

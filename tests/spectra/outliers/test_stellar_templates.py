@@ -13,6 +13,7 @@ from uraniborg.spectra.outliers.stellar_templates import (
     EXAMPLE_COLUMNS,
     TEMPLATE_COLUMNS,
     balanced_rows,
+    compared,
     example_star,
     example_table,
     linear_model,
@@ -136,3 +137,25 @@ def test_templates_of_another_range_are_refused():
     basis = Basis(torch.ones(10), torch.ones(2, 10), torch.ones(2))
     with pytest.raises(UserError, match="z_min and z_max"):
         linear_model(basis, GRID, (-0.01, 0.5), 3)
+
+
+@pytest.mark.parametrize("example", [1, 6])
+def test_a_comparison_has_an_example_whether_or_not_a_star_is_beaten(
+    galaxy, models, stars, table, example
+):
+    settings = {"components": 6, "iterations": 8, "seed": 0, "example": example}
+    rows = np.arange(180, 240)
+    samples = {
+        "train": (stars, np.arange(180)),
+        "stars": (stars, rows),
+        "galaxies": (stars, rows[:2]),
+    }
+    found = compared(galaxy, models[6], samples, settings)
+    assert len(found.table) == 7 * 62
+    of_stars = found.table[found.table["object_id"].isin(table["object_id"])]
+    assert set(of_stars["components"]) == {AUTOENCODER, *range(1, 7)}
+    # At other redshifts than its own, no galaxy beats six templates.
+    expected = example_star(found.table.drop_duplicates(["object_id", "components"]), example)
+    expected = expected or found.table["object_id"].iloc[0]
+    assert set(found.example["object_id"]) == {expected}
+    assert set(found.example["components"]) == {example}

@@ -2,53 +2,39 @@
 
 from dataclasses import asdict, replace
 
-import numpy as np
 import torch
 
 from uraniborg.jobs import job
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
-from uraniborg.spectra.dataset import SpectraDataset
 from uraniborg.spectra.outliers.density import (
     CALIBRATION_COLUMNS,
     DENSITY_TRAINING,
     HELD_OUT_COLUMNS,
     HISTORY_COLUMNS,
-    Sample,
     calibration,
     train_density,
 )
-from uraniborg.spectra.outliers.scorer import latents, log_snr
+from uraniborg.spectra.outliers.scorer import density_sample
 from uraniborg.surveys.splits import split_rows
 from uraniborg.tables import Spectra, write_table
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
-    inputs, params = snakemake.input, snakemake.params
+    inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
     model = SpectrumAutoencoder.load(inputs.weights, inputs.card)
-    spectra = Spectra(inputs.spectra)
-
-    def sample(rows: np.ndarray) -> Sample:
-        context = log_snr(spectra.column("snr")[rows])[:, None].float()
-        latent = latents(model, SpectraDataset(spectra, rows))
-        return Sample(latent, context if params.density["given_snr"] else context[:, :0])
-
-    rows = split_rows(spectra.column("object_id"), params.splits)
-    settings = replace(DENSITY_TRAINING, seed=params.density["seed"])
-    density, history = train_density(
-        *sample(rows["train"]),
-        sample(rows["valid"]),
-        settings,
-        members=params.density["members"],
-        kind=params.density["kind"],
-        trim=params.density["trim"],
-        directory=params.checkpoints,
-        identity=params.code,
-        threads=snakemake.threads,
+    spectra, chosen = Spectra(inputs.spectra), params.density
+    train, valid, test = (
+        density_sample(model, spectra, rows, chosen["given_snr"])
+        for rows in split_rows(spectra.column("object_id"), params.splits).values()
     )
-    values, checks = calibration(density, sample(rows["test"]))
+    settings = replace(DENSITY_TRAINING, seed=chosen["seed"])
+    how = {name: chosen[name] for name in ("members", "kind", "trim")}
+    how |= {"directory": params.checkpoints, "identity": params.code, "threads": snakemake.threads}
+    density, history = train_density(*train, valid, settings, **how)
+    values, checks = calibration(density, test)
     print(checks.to_string())
     training = {"training": asdict(settings), "training_data": spectra.metadata}
-    density.save(snakemake.output.weights, snakemake.output.card, training)
-    write_table(snakemake.output.history, history, HISTORY_COLUMNS)
-    write_table(snakemake.output.held_out, values, HELD_OUT_COLUMNS, spectra.metadata)
-    write_table(snakemake.output.checks, checks, CALIBRATION_COLUMNS, spectra.metadata)
+    density.save(outputs.weights, outputs.card, training)
+    write_table(outputs.history, history, HISTORY_COLUMNS)
+    write_table(outputs.held_out, values, HELD_OUT_COLUMNS, spectra.metadata)
+    write_table(outputs.checks, checks, CALIBRATION_COLUMNS, spectra.metadata)

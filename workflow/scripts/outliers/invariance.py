@@ -3,18 +3,14 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from uraniborg.files import atomic
 from uraniborg.jobs import job
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
-from uraniborg.spectra.dataset import SpectraDataset
 from uraniborg.spectra.outliers.invariance_check import (
-    DISPLACEMENT_COLUMNS,
-    POSITION_COLUMNS,
-    REDSHIFT_PROBE_COLUMNS,
-    WRONG_REDSHIFT_COLUMNS,
+    TABLE_COLUMNS,
+    HeldOut,
     InvarianceSettings,
     check_invariance,
 )
@@ -30,24 +26,12 @@ with job(snakemake):
     }
     spectra = Spectra(inputs.spectra)
     truth = Spectra(inputs.truth) if inputs.get("truth") else None
-    names = spectra.column("object_id")
-    rows = split_rows(names, snakemake.params.splits)["test"]
-    if truth is not None:
-        rows = rows[truth.column("anomaly")[rows] == "none"]
-    rows = rows[: settings.pop("held_out")]
-    dataset, noiseless = SpectraDataset(spectra, rows), None
-    if truth is not None:
-        noiseless = torch.from_numpy(truth.vectors("flux", rows) / dataset.norm[:, None])
-    batch, settings = dataset.batch(np.arange(len(rows))), InvarianceSettings(**settings)
-    found = check_invariance(models, batch, names[rows], settings, noiseless)
+    rows = split_rows(spectra.column("object_id"), snakemake.params.splits)["test"]
+    held_out = HeldOut.of(spectra, rows, settings.pop("held_out"), truth)
+    found = check_invariance(models, held_out, InvarianceSettings(**settings))
     for name, number in found.numbers.items():
         print(f"{name}: {number['value']:.4f} +- {number['uncertainty']:.4f} of {number['n']}")
-    for path, table, columns in (
-        (outputs.displacements, found.displacements, DISPLACEMENT_COLUMNS),
-        (outputs.wrong_redshifts, found.wrong_redshifts, WRONG_REDSHIFT_COLUMNS),
-        (outputs.positions, found.positions, POSITION_COLUMNS),
-        (outputs.probes, found.probes, REDSHIFT_PROBE_COLUMNS),
-    ):
-        write_table(path, table, columns, spectra.metadata)
+    for name, columns in TABLE_COLUMNS.items():
+        write_table(outputs[name], getattr(found, name), columns, spectra.metadata)
     with atomic(outputs.numbers) as temporary:
         temporary.write_text(json.dumps(found.numbers, indent=2) + "\n")

@@ -11,5 +11,5 @@ with job(snakemake), style():
     inputs, folder = snakemake.input, Path(snakemake.output[0])
     tables = [read_table(path) for path in (inputs.spectra, inputs.objects, inputs.latents)]
     objects = tables[1]
-    for rank in objects["rank"][objects["page"]]:
+    for rank in objects["outlier_rank"][objects["page"]]:
         save(page(*tables, rank), folder / f"{rank:03d}.pdf")

@@ -18,7 +18,7 @@ with job(snakemake):
     table = score_shard(scorer, spectra, snakemake.params.redshift, stars)
     scored = np.isfinite(table["outlier_score"])
     print(f"{len(table)} objects, {scored.sum()} scored; flags:")
-    print(table["flags"].value_counts().to_string())
+    print(table["outlier_flags"].value_counts().to_string())
     columns = score_columns(scorer.model.latent_size)
     how = {name: str(snakemake.params[name]) for name in ("redshift", "misfit_floor")}
     write_table(snakemake.output[0], table, columns, {**spectra.metadata, **how})

@@ -1,11 +1,15 @@
 """Figures of latents that ought not to depend on redshift."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, withStroke
 
 from uraniborg.figures.style import COLORS, TWO_COLUMNS
@@ -23,37 +27,54 @@ _STYLES = (
     ("#8c6d00", "X"),
     ("#000000", "*"),
 )
+_CONTROL = "#555555"
+# Label and line of controls.
+_CONTROLS = {"untrained": ("{}, untrained", "-."), "shuffled": ("another object", ":")}
 _COLOR_MAP = "viridis"
 
 
 def redshift_invariance(displacements: pd.DataFrame, wrong_redshifts: pd.DataFrame) -> Figure:
-    """How far latents move with redshift by variant, and when the given redshift is wrong.
+    """How far latents move with redshift, and when the given redshift is wrong.
+
+    Encoders that are not given the redshift have a panel of their own. Those that know it are also
+    in the panel of wrong redshifts, on the same axis. There is no panel without encoders.
 
     Args:
         displacements: The columns of `invariance_check.DISPLACEMENT_COLUMNS`.
         wrong_redshifts: Those of `WRONG_REDSHIFT_COLUMNS`.
     """
 
-    figure = Figure(figsize=(TWO_COLUMNS, 3.5))
-    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1], sharey=True)
     styles = dict(zip(displacements["variant"].unique(), _cycled(), strict=False))
-    for (name, case), curve in displacements.groupby(["variant", "case"], sort=False):
-        _curve(left, curve, "z", name, case, styles[name])
-    for name, curve in wrong_redshifts.groupby("variant", sort=False):
-        _curve(right, curve, "error", name, "wrong", styles[name])
+    knows_z = displacements["knows_z"].astype(bool)
+    kinds = {
+        "encoders without $z$": displacements[~knows_z],
+        "encoders that know $z$": displacements[knows_z],
+    }
+    kinds = {title: table for title, table in kinds.items() if len(table)}
+    figure = Figure(figsize=(TWO_COLUMNS, 3.3))
+    panels = figure.subplots(1, len(kinds) + (not wrong_redshifts.empty), squeeze=False)[0]
+    for axes, (title, table) in zip(panels, kinds.items(), strict=False):
+        for (name, case), curve in table.groupby(["variant", "case"], sort=False):
+            _curve(axes, curve, "z", name, case, styles[name])
+        axes.set(title=title, xlabel="moved to $z$")
+        _limits_of_medians([axes], table["median"])
+    handles, labels = _legend(panels[: len(kinds)])
     if (displacements["case"] == "reobserved").any():
-        left.plot([], [], color="#555555", ls="--", label="noise stays at the detector")
-    for axes in (left, right):
+        handles.append(Line2D([], [], color=_CONTROL, ls="--"))
+        labels.append("noise stays at the detector")
+    if not wrong_redshifts.empty:
+        last = panels[-1]
+        for name, curve in wrong_redshifts.groupby("variant", sort=False):
+            _curve(last, curve, "error", name, "wrong", styles[name])
+        last.set(title="given a wrong $z$", xlabel=r"$|\Delta z|/(1+z)$", xscale="log")
+        # The same axis as that of the moves of these encoders.
+        shared = pd.concat([wrong_redshifts["median"], kinds[title]["median"]])
+        _limits_of_medians(panels[-2:], shared)
+        last.tick_params(labelleft=False)
+    for axes in panels:
         axes.axhline(1, color="black", lw=0.6)
-        axes.set_yscale("log")
-    # Single objects hardly move: room for the medians is enough.
-    moving = displacements["median"][displacements["median"] > 0]
-    left.set_ylim(bottom=0.5 * moving.min() if len(moving) else None)
-    left.set(
-        xlabel="moved to $z$", ylabel="latent moved / distance to\nthe tenth neighbour, $d_{10}$"
-    )
-    right.set(xscale="log", xlabel=r"given a wrong redshift, $|\Delta z|/(1+z)$")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    panels[0].set_ylabel("latent moved / distance to\nthe tenth neighbour, $d_{10}$")
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
     return figure
 
 
@@ -61,30 +82,43 @@ def _cycled() -> list[tuple[str, str]]:
     return [*_STYLES] * 3
 
 
+def _legend(panels: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
+    """What the panels have in their legends."""
+
+    handles, labels = [], []
+    for axes in panels:
+        for entries, more in zip((handles, labels), axes.get_legend_handles_labels(), strict=True):
+            entries += more
+    return handles, labels
+
+
+def _limits_of_medians(panels: Iterable[Axes], median: pd.Series) -> None:
+    """Room for the medians is enough: single objects hardly move, or very far."""
+
+    moving = median[median > 0]
+    for axes in panels:
+        axes.set_yscale("log")
+        if len(moving):
+            axes.set_ylim(0.6 * moving.min(), 2 * max(1, moving.max()))
+
+
 def _curve(
     axes: Axes, curve: pd.DataFrame, x: str, name: str, case: str, style: tuple[str, str]
 ) -> None:
     color, marker = style
-    if case in ("untrained", "shuffled"):
-        label = {"untrained": f"{name}, untrained", "shuffled": "another object"}[case]
-        line = {"untrained": "-.", "shuffled": ":"}[case]
-        axes.plot(curve[x], curve["median"], color="#555555", ls=line, lw=1.1, label=label)
+    if case in _CONTROLS:
+        label, line = _CONTROLS[case]
+        label = label.format(_words(name))
+        axes.plot(curve[x], curve["median"], color=_CONTROL, ls=line, lw=1.1, label=label)
     elif case == "reobserved":
         axes.plot(curve[x], curve["median"], color=color, ls="--")
     elif case == "estimated":
-        settings = {"ls": "", "marker": "*", "ms": 6, "mfc": "white", "mew": 0.7}
-        axes.plot(
-            curve[x],
-            curve["median"],
-            color=color,
-            label=f"{_words(name)}, $z$ estimated",
-            **settings,
-        )
-    else:
-        knows_z = case == "wrong" or bool(curve["knows_z"].iloc[0])
-        label = f"{_words(name)} (knows $z$)" if knows_z else _words(name)
-        settings = {"marker": marker, "ms": 3, "ls": "-", "color": color}
+        settings = {"ls": "", "marker": "*", "ms": 6, "mfc": "white", "mew": 0.7, "color": color}
+        label = f"{_words(name)}, $z$ estimated"
         axes.plot(curve[x], curve["median"], label=label, **settings)
+    else:
+        settings = {"marker": marker, "ms": 3, "ls": "-", "color": color}
+        axes.plot(curve[x], curve["median"], label=_words(name), **settings)
         axes.fill_between(curve[x], curve["low"], curve["high"], color=color, alpha=0.1, lw=0)
 
 

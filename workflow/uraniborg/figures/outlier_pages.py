@@ -39,8 +39,8 @@ def page(spectra: pd.DataFrame, objects: pd.DataFrame, latents: pd.DataFrame, ra
         rank: Which of them.
     """
 
-    known = objects[objects["rank"] == rank].iloc[0]
-    spectrum = spectra[spectra["rank"] == rank]
+    known = objects[objects["outlier_rank"] == rank].iloc[0]
+    spectrum = spectra[spectra["outlier_rank"] == rank]
     figure = Figure(figsize=(TWO_COLUMNS, 9.8))
     grid = figure.add_gridspec(5, 1, height_ratios=[1.0, 2.6, 1.2, 2.5, 2.2])
     _facts(figure.add_subplot(grid[0]), known)
@@ -62,7 +62,7 @@ def _facts(axes: Axes, known: pd.Series) -> None:
     """What the catalogue says, as text."""
 
     axes.set_axis_off()
-    title = f"{known['rank']}.  {known['object_id']}"
+    title = f"{known['outlier_rank']}.  {known['object_id']}"
     axes.text(0, 1, title, va="top", fontsize=11, weight="bold")
     if known["anomaly"]:
         axes.text(1, 1, f"truth: {_truth(known)}", va="top", ha="right", fontsize=9,
@@ -370,14 +370,14 @@ def gallery(spectra: pd.DataFrame, objects: pd.DataFrame) -> Figure:
 
     shown = objects[objects["gallery"]]
     # Kinds in the order in which they are first found.
-    best = shown.groupby("anomaly")["rank"].transform("min")
-    shown = shown.assign(best=best).sort_values(["best", "rank"])
+    best = shown.groupby("anomaly")["outlier_rank"].transform("min")
+    shown = shown.assign(best=best).sort_values(["best", "outlier_rank"])
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(TWO_COLUMNS, min(1.4 * rows, 10.0) + 0.5))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (_, known) in zip(panels, shown.iterrows(), strict=False):
-        _small(axes, spectra[spectra["rank"] == known["rank"]], known)
+        _small(axes, spectra[spectra["outlier_rank"] == known["outlier_rank"]], known)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     legends = [axes.get_legend_handles_labels() for axes in panels[: len(shown)]]
@@ -405,7 +405,7 @@ def _small(axes: Axes, spectrum: pd.DataFrame, known: pd.Series) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(labelsize=6)
     name = _name(known["anomaly"] or known["spectype"].lower())
-    axes.set_title(f"{known['rank']}  {name}", loc="left", pad=2, weight="bold", fontsize=7)
+    axes.set_title(f"{known['outlier_rank']}  {name}", loc="left", pad=2, weight="bold", fontsize=7)
     score = known["outlier_score"]
     text = f"score {score:.1f}" if np.isfinite(score) else "not scored"
     axes.set_title(text, loc="right", pad=2, fontsize=6.5)

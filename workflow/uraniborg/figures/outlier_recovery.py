@@ -18,7 +18,7 @@ __all__ = ["outlier_ranks", "outlier_recovery", "outlier_scores"]
 # Scores that are drawn: label, colour, marker, line (Okabe & Ito 2008).
 _SCORES = {
     OUTLIER_SCORE: ("outlier score", COLORS["model"], "o", "-"),
-    "latent_surprise": (r"$\log\,p$ of latents", COLORS["line"], "D", "-."),
+    "negative_log_prob": (r"$\log\,p$ of latents", COLORS["line"], "D", "-."),
     "pca_reduced_chi2": (r"$\chi^2$ of a PCA", COLORS["truth"], "s", "--"),
     "isolation_forest": ("isolation forest", COLORS["reference"], "^", (0, (4, 1, 1, 1, 1, 1))),
     "random": ("random number", COLORS["data"], ".", ":"),
@@ -57,7 +57,7 @@ def outlier_scores(objects: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(TWO_COLUMNS, 2.6))
     left, right = figure.subplots(1, 2, sharey=True)
     width = 10.0
-    _distribution(left, objects, -objects["latent_surprise"], -1, lambda x: np.arcsinh(x / width),
+    _distribution(left, objects, -objects["negative_log_prob"], -1, lambda x: np.arcsinh(x / width),
                   lambda x: width * np.sinh(x))  # fmt: skip
     left.set_xscale("asinh", linear_width=width)
     low, high = left.get_xlim()

@@ -124,6 +124,9 @@ _TYPES = {
     "A": (COLORS["line"], "D"),
     "WD": ("#cc79a7", "P"),
 }
+# What the example is.
+_BEATEN = "a star that a galaxy at some redshift fits better"
+_UNBEATEN = "a star; none is fitted better by a galaxy"
 # Types with fewer stars are part of the total only.
 _FEWEST = 5
 
@@ -139,7 +142,13 @@ def stellar_templates(table: pd.DataFrame, example: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(TWO_COLUMNS, 3.1))
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1.35])
     _misclassified(left.subplots(), misclassification(table))
-    _example(*right.subplots(2, 1, sharex=True, height_ratios=[1.5, 1]), example)
+    top, bottom = right.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
+    _example(top, bottom, example)
+    first = example.iloc[0]
+    chosen = table["object_id"] == first["object_id"]
+    chosen &= table["components"] == first["components"]
+    beaten = (table["galaxy_chi2"] < table["star_chi2"])[chosen].any()
+    right.suptitle(_BEATEN if beaten else _UNBEATEN, fontsize=8)
     return figure
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from uraniborg.nets.encoders import RestframeEncoder
 from uraniborg.spectra.basis import fit_basis
-from uraniborg.spectra.dataset import Batch, SpectraDataset
+from uraniborg.spectra.dataset import Batch, SpectraDataset, in_range, masked
 from uraniborg.spectra.losses import reduced_chi2
 from uraniborg.spectra.transform import RedshiftTransform
 from uraniborg.tables import Column, Spectra
@@ -107,14 +107,12 @@ class Baselines:
     def _scores(self, batch: Batch) -> np.ndarray:
         """The three scores of N spectra, shape (N, 3)."""
 
-        good = (batch.ivar > 0) & batch.ivar.isfinite() & batch.flux.isfinite()
-        transform = self.encoder.transform
-        in_range = (batch.z >= transform.z_min) & (batch.z <= transform.z_max)
-        scored = in_range & good.any(dim=1)
+        batch, transform = masked(batch), self.encoder.transform
+        known = in_range(batch.z, (transform.z_min, transform.z_max))
+        scored = known & (batch.ivar > 0).any(dim=1)
         scores = np.full((len(batch.z), 3), np.nan)
         if scored.any():
-            flux, ivar = batch.flux.where(good, 0)[scored], batch.ivar.where(good, 0)[scored]
-            scores[scored.numpy()] = self._of_good(Batch(flux, ivar, batch.z[scored]))
+            scores[scored.numpy()] = self._of_good(Batch(*(column[scored] for column in batch)))
         return scores
 
     def _of_good(self, batch: Batch) -> np.ndarray:

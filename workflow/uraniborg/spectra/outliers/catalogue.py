@@ -15,8 +15,8 @@ import torch
 
 from uraniborg.fits import FitsWriter
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
-from uraniborg.spectra.dataset import Batch, SpectraDataset
-from uraniborg.spectra.outliers.scorer import NEAREST, OutlierScorer, Scores, finite, log_snr
+from uraniborg.spectra.dataset import Batch, SpectraDataset, masked
+from uraniborg.spectra.outliers.scorer import NEAREST, OutlierScorer, Scores, log_snr
 from uraniborg.spectra.outliers.stars import STAR_COLUMNS
 from uraniborg.spectra.redshift import RedshiftEstimator
 from uraniborg.tables import FLUX_UNIT, Column, Spectra, TableWriter, read_metadata, read_table
@@ -28,7 +28,7 @@ FITS_ROWS = 100_000
 
 RANK_COLUMNS = (
     Column("outlier_percentile", pa.float64(), "", "Share of scored objects that score no more"),
-    Column("rank", pa.int64(), "", "Place by falling outlier_score from 1; unscored objects last"),
+    Column("outlier_rank", pa.int64(), "", "Place by falling outlier_score, unscored objects last"),
 )
 """What `catalogue` adds to the columns of `score_columns`."""
 
@@ -70,7 +70,7 @@ def score_columns(latent_size: int) -> tuple[Column, ...]:
             Column(f"neighbour_{i + 1}", pa.string(), "", f"Training object {i + 1}. in distance")
             for i in range(NEAREST)
         ),
-        Column("flags", pa.int64(), "", "Sum of OutlierFlag, 0 for none"),
+        Column("outlier_flags", pa.int64(), "", "Sum of OutlierFlag, 0 for none"),
     )
 
 
@@ -112,7 +112,7 @@ def score_shard(
     parts = []
     for start in starts:
         rows = np.arange(start, min(start + _BATCH, len(spectra)))
-        batch = finite(dataset.batch(rows))
+        batch = masked(dataset.batch(rows))
         part = redshifts.completed(scalars.iloc[rows].reset_index(drop=True), batch)
         z = torch.from_numpy(part["z"].to_numpy(np.float64, copy=True))
         scores = scorer.score(batch._replace(z=z), log_snr(part["snr"].to_numpy()))
@@ -154,7 +154,7 @@ def catalogue(
 
     Args:
         shards: Parquet files of the tables that `score_shard` makes.
-        parquet: File of all objects, shard by shard; use `rank` for their order.
+        parquet: File of all objects, shard by shard; use `outlier_rank` for their order.
         fits: FITS file of the first `fits_rows` objects by rank, in this order.
         fits_rows: Most rows of it.
     """
@@ -169,15 +169,15 @@ def catalogue(
     def ranked(shard: int) -> pd.DataFrame:
         here = slice(ends[shard] - len(scores[shard]), ends[shard])
         table = read_table(shards[shard])
-        return table.assign(outlier_percentile=percentile[here], rank=rank[here])
+        return table.assign(outlier_percentile=percentile[here], outlier_rank=rank[here])
 
     columns, first = (*_columns(shards[0]), *RANK_COLUMNS), []
     with TableWriter(parquet, columns, kept) as writer:
         for together in _longest_first(shards, columns):
             table = pd.concat([ranked(shard) for shard in together], ignore_index=True)
             writer.write(table)
-            first.append(table[table["rank"] <= fits_rows])
-    top = pd.concat(first, ignore_index=True).sort_values("rank")
+            first.append(table[table["outlier_rank"] <= fits_rows])
+    top = pd.concat(first, ignore_index=True).sort_values("outlier_rank")
     with FitsWriter(fits, {name.upper()[:8]: value for name, value in kept.items()}) as writer:
         writer.write("OUTLIERS", columns, top)
 
@@ -215,7 +215,7 @@ class _Redshifts:
         wanted = self._always | ~np.isfinite(scalars["z"].to_numpy(np.float64))
         table = scalars.assign(z_source=np.where(wanted, "estimated", "catalogue"))
         table.loc[wanted, ["z", "z_err"]] = np.nan
-        rows = np.flatnonzero(wanted & (batch.ivar > 0).any(dim=1).numpy())
+        rows = np.flatnonzero(wanted)
         if len(rows):
             self._estimator = self._estimator or RedshiftEstimator(self._model)
             found = self._estimator.estimate(batch.flux[rows], batch.ivar[rows])
@@ -230,7 +230,7 @@ def _table(scores: Scores, identifiers: np.ndarray) -> pd.DataFrame:
     columns = {f"latent_{i}": x.numpy() for i, x in enumerate(scores.latent.unbind(1))}
     columns |= {f"neighbour_{i + 1}": identifiers[x] for i, x in enumerate(scores.neighbours.T)}
     others = {name: x.numpy() for name, x in scores._asdict().items() if x.ndim == 1}
-    return pd.DataFrame(columns | others)
+    return pd.DataFrame(columns | others).rename(columns={"flags": "outlier_flags"})
 
 
 def _of_stars(object_id: pd.Series, stars: pd.DataFrame | None) -> pd.DataFrame:

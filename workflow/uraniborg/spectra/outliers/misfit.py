@@ -46,14 +46,21 @@ _LOWEST, _HIGHEST, _LEVELS = -9.0, 3.0, 600
 
 
 class _Blocks(NamedTuple):
-    """Sums over blocks of pixels, each (N, B): good pixels, normalised residuals, model's S/N.
-
-    Blocks with less than a quarter of good pixels have none.
-    """
+    """Sums over blocks of pixels, each (N, B): good pixels, normalised residuals, model's S/N."""
 
     good: Tensor
     residual: Tensor
     signal: Tensor
+
+    def enough(self, scale: int) -> Tensor:
+        """Which blocks of so many pixels have at least a quarter of good ones, (N, B)."""
+
+        return 4 * self.good >= scale
+
+    def variance(self, fraction: Tensor) -> Tensor:
+        """Of the residuals, where f^2 of the light is missed (N, B)."""
+
+        return torch.addcmul(self.good, fraction, self.signal.square())
 
 
 class ModelMisfit(nn.Module):
@@ -131,15 +138,11 @@ class ModelMisfit(nn.Module):
 
         first = self._first_pixel(batch.z)
         means = []
-        for variance, scale, sums in zip(
-            self.variance, SCALES, _blocks(batch, reconstruction), strict=True
-        ):
-            # All windows onto the misfit are views; each object's is one of them.
-            windows = variance.unfold(0, self._observed.size, 1)[:, (scale - 1) // 2 :: scale]
+        for scale, sums in zip(SCALES, _blocks(batch, reconstruction), strict=True):
+            windows = self._windows(scale)[:, (scale - 1) // 2 :: scale]
             fraction = windows[:, : sums.good.shape[1]][first]
-            expected = torch.addcmul(sums.good, fraction, sums.signal.square())
             # Blocks without good pixels count as nothing.
-            squares = sums.residual.square() / expected.clamp_min(1)
+            squares = sums.residual.square() / sums.variance(fraction).clamp_min(1)
             if scale == 1:
                 largest = squares.amax(dim=1)
             else:
@@ -148,6 +151,27 @@ class ModelMisfit(nn.Module):
         values = torch.stack([*means, largest], dim=1)
         # A perfect fit is the least surprising, not an error.
         return values.clamp_min(torch.finfo(values.dtype).tiny).log()
+
+    def whitened(self, batch: Batch, reconstruction: Reconstruction, scale: int) -> Tensor:
+        """Residuals summed over the pixels around every one, as `statistics` sums them over blocks,
+        in units of their expected scatter, shape (N, L); NaN where too few pixels are good.
+
+        Args:
+            batch: The spectra. What is masked must be finite all the same.
+            reconstruction: What the model makes of them.
+            scale: Over how many pixels, one of `SCALES`.
+        """
+
+        pixels = _pixels(batch, reconstruction)
+        sums = _Blocks(*(_running_sum(values, scale) for values in pixels))
+        fraction = self._windows(scale)[self._first_pixel(batch.z)]
+        values = sums.residual / sums.variance(fraction).sqrt()
+        return values.where(sums.enough(scale), torch.nan)
+
+    def _windows(self, scale: int) -> Tensor:
+        """f^2 by the first rest-frame pixel that is observed; all are views, shape (P, L)."""
+
+        return self.variance[SCALES.index(scale)].unfold(0, self._observed.size, 1)
 
     def _first_pixel(self, z: Tensor) -> Tensor:
         """Rest-frame pixel of each object's bluest one, shape (N,)."""
@@ -158,18 +182,34 @@ class ModelMisfit(nn.Module):
 
 
 def _blocks(batch: Batch, reconstruction: Reconstruction) -> Iterator[_Blocks]:
-    """Sums over blocks of as many pixels as `SCALES` say, one after the other."""
+    """Sums over blocks of as many pixels as `SCALES` say, one after the other; blocks with too few
+    good pixels have none."""
+
+    sums = _pixels(batch, reconstruction)
+    yield sums
+    for smaller, scale in pairwise(SCALES):
+        sums = _Blocks(*(_summed(values, scale // smaller) for values in sums))
+        enough = sums.enough(scale).to(sums.good)
+        yield _Blocks(*(values * enough for values in sums))
+
+
+def _pixels(batch: Batch, reconstruction: Reconstruction) -> _Blocks:
+    """Blocks of one pixel."""
 
     # Nothing is a better model than light that is negative.
     weight = batch.ivar.sqrt()
     signal = reconstruction.observed * weight
     signal *= (reconstruction.amplitude > 0)[:, None]
-    sums = _Blocks((batch.ivar > 0).to(weight), batch.flux * weight - signal, signal)
-    yield sums
-    for smaller, scale in pairwise(SCALES):
-        sums = _Blocks(*(_summed(values, scale // smaller) for values in sums))
-        enough = (4 * sums.good >= scale).to(weight)
-        yield _Blocks(*(values * enough for values in sums))
+    return _Blocks((batch.ivar > 0).to(weight), batch.flux * weight - signal, signal)
+
+
+def _running_sum(values: Tensor, scale: int) -> Tensor:
+    """Sums over so many columns around each, fewer at the ends, shape (N, L)."""
+
+    total = nn.functional.pad(values.double().cumsum(dim=1), (1, 0))
+    first = torch.arange(values.shape[1]) - (scale - 1) // 2
+    low, high = first.clamp(min=0), (first + scale).clamp(max=values.shape[1])
+    return (total[:, high] - total[:, low]).to(values.dtype)
 
 
 def _summed(values: Tensor, number: int) -> Tensor:

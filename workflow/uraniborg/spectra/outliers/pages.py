@@ -15,9 +15,9 @@ from torch import Tensor
 
 from uraniborg.errors import UserError
 from uraniborg.spectra.autoencoder import Reconstruction
-from uraniborg.spectra.dataset import Batch, SpectraDataset
-from uraniborg.spectra.outliers.misfit import SCALES, STATISTICS
-from uraniborg.spectra.outliers.scorer import NEAREST, OutlierFlag, OutlierScorer, finite, log_snr
+from uraniborg.spectra.dataset import Batch, SpectraDataset, masked
+from uraniborg.spectra.outliers.misfit import STATISTICS, ModelMisfit
+from uraniborg.spectra.outliers.scorer import NEAREST, OutlierFlag, OutlierScorer, log_snr
 from uraniborg.tables import FLUX_UNIT, Column, Spectra
 from uraniborg.universe.contaminants import KINDS
 
@@ -27,7 +27,7 @@ _NEIGHBOURS = tuple(f"neighbour_{i + 1}" for i in range(NEAREST))
 
 SPECTRA_COLUMNS = (
     Column("object_id", pa.string(), "", "Identifier, unique within the survey"),
-    Column("rank", pa.int64(), "", "Place in the catalogue, from 1"),
+    Column("outlier_rank", pa.int64(), "", "Place in the catalogue, from 1"),
     Column("wavelength", pa.float32(), "Angstrom", "Observed vacuum wavelength"),
     Column("flux", pa.float32(), FLUX_UNIT, "Observed flux density"),
     Column("sigma", pa.float32(), FLUX_UNIT, "Its standard error, NaN where masked"),
@@ -44,7 +44,7 @@ ordinary objects make expect; see `uraniborg.spectra.outliers.misfit`."""
 
 _FROM_CATALOGUE = (
     Column("object_id", pa.string(), "", "Identifier, unique within the survey"),
-    Column("rank", pa.int64(), "", "Place in the catalogue, from 1"),
+    Column("outlier_rank", pa.int64(), "", "Place in the catalogue, from 1"),
     Column("spectype", pa.string(), "", "Spectral class"),
     Column("ra", pa.float64(), "deg", "Right ascension (ICRS)"),
     Column("dec", pa.float64(), "deg", "Declination (ICRS)"),
@@ -62,7 +62,7 @@ _FROM_CATALOGUE = (
     Column("star_evidence", pa.float64(), "", "ln of the evidence of a star over that of a galaxy"),
     Column("star_verdict", pa.string(), "", "star, galaxy or none"),
     *(Column(name, pa.string(), "", "Training object near in latents") for name in _NEIGHBOURS),
-    Column("flags", pa.int64(), "", "Sum of OutlierFlag, 0 for none"),
+    Column("outlier_flags", pa.int64(), "", "Sum of OutlierFlag, 0 for none"),
 )
 
 OBJECT_COLUMNS = (
@@ -98,7 +98,7 @@ def latent_columns(latent_size: int) -> tuple[Column, ...]:
         Column("object_id", pa.string(), "", "Identifier, unique within its survey"),
         Column("role", pa.string(), "", "training, sample, contaminant, chosen or neighbour"),
         Column("group", pa.string(), "", "Kind of contaminant or class, empty for a galaxy"),
-        Column("rank", pa.int64(), "", "Place in the catalogue, 0 for training objects"),
+        Column("outlier_rank", pa.int64(), "", "Place in the catalogue, 0 for training objects"),
         Column("latent_surprise", pa.float64(), "", "In the catalogue, NaN for training objects"),
         *(
             Column(f"axis_{i + 1}", pa.float64(), "", f"Coordinate along principal axis {i + 1}")
@@ -152,7 +152,9 @@ def outlier_pages(
 
     if catalogue.empty:
         raise UserError("the catalogue has no object, so that there are no outliers to show.")
-    catalogue = catalogue.drop_duplicates("object_id").sort_values("rank", ignore_index=True)
+    catalogue = catalogue.drop_duplicates("object_id").sort_values(
+        "outlier_rank", ignore_index=True
+    )
     anomaly = _anomalies(truth)
     if truth is None:
         kind = catalogue["spectype"].str.lower().replace("galaxy", "")
@@ -211,7 +213,7 @@ class _Found(NamedTuple):
         if not here.any():
             return found
         dataset = SpectraDataset(spectra, rows[here], z=chosen["z"].to_numpy()[here])
-        batch = finite(dataset.batch(np.arange(len(dataset))))
+        batch = masked(dataset.batch(np.arange(len(dataset))))
         own = torch.from_numpy(latent[here])
         made = scorer.model.reconstruct(own, *batch)
         values = scorer.misfit.statistics(batch, made)
@@ -219,7 +221,7 @@ class _Found(NamedTuple):
         statistic = surprise.nan_to_num(nan=-1.0).argmax(dim=1)
         norm = torch.from_numpy(dataset.norm)[:, None]
         found.model[here] = _light(made) * norm
-        found.residual[here] = _whitened(scorer, batch, made, statistic)
+        found.residual[here] = _residual(scorer.misfit, batch, made, statistic)
         found.statistic[here] = statistic
         place = {name: row for row, name in enumerate(scorer.reference.object_id)}
         for i, name in enumerate(_NEIGHBOURS):
@@ -239,45 +241,20 @@ def _light(made: Reconstruction) -> Tensor:
     return made.observed * (made.amplitude > 0)[:, None]
 
 
-def _whitened(
-    scorer: OutlierScorer, batch: Batch, made: Reconstruction, statistic: Tensor
-) -> Tensor:
-    """Residuals summed over as many pixels around each as the statistic's scale says, over their
-    expected scatter, shape (N, L); NaN where less than a quarter of the pixels is good.
+def _residual(misfit: ModelMisfit, batch: Batch, made: Reconstruction, statistic: Tensor) -> Tensor:
+    """Whitened residuals summed over as many pixels as each object's statistic says, (N, L)."""
 
-    As in `ModelMisfit`, but around every pixel instead of in blocks.
-    """
-
-    weight = batch.ivar.sqrt()
-    signal = _light(made) * weight
-    parts = ((batch.ivar > 0).float(), batch.flux * weight - signal, signal)
-    grid, restframe = scorer.model.transform.observed, scorer.model.transform.restframe
-    # Pixels of the misfit are as wide as the observed ones and begin with the rest-frame grid.
-    first = (grid.start - restframe.start - torch.log10(1 + batch.z.double())) / grid.step
-    place = first.round().long()[:, None] + torch.arange(grid.size)
-    place = place.clamp(0, scorer.misfit.variance.shape[1] - 1)
-    whitened = torch.full_like(signal, torch.nan)
-    for i, scale in enumerate(map(_scale, statistic.tolist())):
-        good, residual, total = (_running_sum(part[i], scale) for part in parts)
-        fraction = scorer.misfit.variance[SCALES.index(scale), place[i]]
-        values = residual / (good + fraction * total.square()).sqrt()
-        whitened[i] = values.where(4 * good >= scale, torch.nan)
-    return whitened
+    scales = torch.tensor([_scale(i) for i in statistic.tolist()])
+    residual = torch.full_like(batch.flux, torch.nan)
+    for scale in scales.unique().tolist():
+        residual[scales == scale] = misfit.whitened(batch, made, scale)[scales == scale]
+    return residual
 
 
 def _scale(statistic: int) -> int:
     """The pixels over which a statistic sums residuals; 1 for none."""
 
     return int(STATISTICS[statistic].rsplit("_", 1)[1]) if statistic >= 0 else 1
-
-
-def _running_sum(values: Tensor, scale: int) -> Tensor:
-    """Sums over `scale` pixels around each, fewer at the ends, shape (L,)."""
-
-    total = torch.nn.functional.pad(values.double().cumsum(0), (1, 0))
-    first = torch.arange(len(values)) - (scale - 1) // 2
-    low, high = first.clamp(min=0), (first + scale).clamp(max=len(values))
-    return (total[high] - total[low]).float()
 
 
 def _anomalies(truth: Spectra | None) -> dict[str, str]:
@@ -316,7 +293,7 @@ def _objects(
     table = chosen[[column.name for column in _FROM_CATALOGUE]].reset_index(drop=True)
     for name, distance in zip(_NEIGHBOURS, found.distance, strict=True):
         table[f"{name}_distance"] = distance
-    table["flag_names"] = [_in_words(flags) for flags in table["flags"]]
+    table["flag_names"] = [_in_words(flags) for flags in table["outlier_flags"]]
     table["statistic"] = [STATISTICS[i] if i >= 0 else "" for i in found.statistic]
     table["residual_scale"] = [_scale(i) for i in found.statistic]
     if truth is None:
@@ -356,7 +333,7 @@ def _spectra(
     return pd.DataFrame(
         {
             "object_id": np.repeat(chosen["object_id"].to_numpy(), pixels),
-            "rank": np.repeat(chosen["rank"].to_numpy(), pixels),
+            "outlier_rank": np.repeat(chosen["outlier_rank"].to_numpy(), pixels),
             "wavelength": np.tile(spectra.grid.wavelength.astype(np.float32), len(rows)),
             **{name: curve.ravel() for name, curve in curves.items()},
         }
@@ -375,7 +352,7 @@ def _latents(
         "sample": shuffled.head(sample),
     }
     table = pd.concat([part.assign(role=role) for role, part in parts.items()])
-    table = table.drop_duplicates("object_id").sort_values("rank", ignore_index=True)
+    table = table.drop_duplicates("object_id").sort_values("outlier_rank", ignore_index=True)
 
     reference = scorer.reference
     latent, size = reference.latent.numpy(), len(reference.latent)
@@ -384,7 +361,7 @@ def _latents(
     role = np.where(near, "neighbour", "training")
     rows = np.union1d(drawn, np.flatnonzero(near))
     ordinary = pd.DataFrame({"object_id": reference.object_id[rows], "role": role[rows]})
-    ordinary = ordinary.assign(group="", rank=0, latent_surprise=np.nan)
+    ordinary = ordinary.assign(group="", outlier_rank=0, latent_surprise=np.nan)
 
     axes = _Axes.of(latent)
     coordinates = np.concatenate(

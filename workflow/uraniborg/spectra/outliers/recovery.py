@@ -1,11 +1,10 @@
 """How well a catalogue's scores find contaminants that are known, with errors by bootstrap.
 
-All scores are larger for what is more of an outlier. Objects without a score rank last, those of
-equal scores share their ranks, and the order of a table has no influence.
+What scores are compared is in `SCORES`; how, in `uraniborg.spectra.outliers.ranking`.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +13,14 @@ import pandas as pd
 import pyarrow as pa
 
 from uraniborg.errors import UserError
+from uraniborg.spectra.outliers.ranking import (
+    Ranking,
+    area_under_curve,
+    bootstrap_weights,
+    group_sums,
+    ratio,
+    spread_of,
+)
 from uraniborg.tables import Column
 from uraniborg.universe.contaminants import KINDS, NONE
 
@@ -28,8 +35,6 @@ __all__ = [
     "SCORES",
     "SNR_EDGES",
     "TOP",
-    "Ranking",
-    "area_under_curve",
     "class_numbers",
     "class_table",
     "recovery_curve",
@@ -46,7 +51,7 @@ OUTLIER_SCORE = "outlier_score"
 SCORES = {
     OUTLIER_SCORE: "Weighted sum of the surprises of latents and residuals",
     "residual_surprise": "-ln P of residuals as large",
-    "latent_surprise": "Minus ln of the probability density of the latents",
+    "negative_log_prob": "Minus ln of the probability density of the latents",
     "knn_distance": "Latent distance to the tenth training object",
     "reduced_chi2": "Chi-squared of the model per degree of freedom",
     "pca_reduced_chi2": "Chi-squared per degree of freedom of a PCA",
@@ -124,8 +129,8 @@ CLASS_COLUMNS = (
 )
 """One row per score and class."""
 
-# Bootstrap samples, and most numbers in an array of their weights.
-_DRAWS, _CHUNK = 200, 4_000_000
+# Bootstrap samples.
+_DRAWS = 200
 
 
 def scored_objects(catalogue: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +150,7 @@ def scored_objects(catalogue: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataF
     table = catalogue.drop_duplicates("object_id").sort_values("object_id", ignore_index=True)
     table = table.merge(_of(table, baselines, "baselines"), on="object_id", validate="1:1")
     # As published; the catalogue's surprise rises with it, but is 0 for the most ordinary.
-    table["latent_surprise"] = -table["log_prob"]
+    table["negative_log_prob"] = -table["log_prob"]
     table["random"] = [_hashed(name) for name in table["object_id"]]
     return table[[column.name for column in SCORED_COLUMNS]]
 
@@ -205,23 +210,23 @@ def recovery_table(
     rankings = {name: Ranking(score) for name, score in values.items()}
 
     chunks = []
-    for weights in _samples(len(objects), draws, seed):
+    for weights in bootstrap_weights(len(objects), draws, seed):
         measured = np.full((len(weights), len(SCORES), len(bins), len(groups), 3), np.nan)
         for i, name in enumerate(SCORES):
             listed = rankings[name].listed(weights, number)
             for j, here in enumerate(inside):
                 chosen = members & here
                 area = area_under_curve(values[name], chosen, ordinary & here, weights)
-                found, total = (_sums(x, chosen) for x in (listed, weights))
+                found, total = (group_sums(x, chosen) for x in (listed, weights))
                 part = listed[:, here].sum(axis=1, keepdims=True)
                 measured[:, i, j] = np.stack(
-                    [area, _ratio(found, total), _ratio(found, part)], axis=-1
+                    [area, ratio(found, total), ratio(found, part)], axis=-1
                 )
         chunks.append(measured)
     measured = np.concatenate(chunks)
     gain = measured[:, :1, ..., :1] - measured[..., :1]
     value, *samples = np.concatenate([measured, gain], axis=-1)
-    spread = _spread(np.array(samples))
+    spread = spread_of(np.array(samples))
 
     # What one more contaminant of a random rank has on average: none at all changes the purity.
     by_chance = {"auc": 0.5, "recall": top, "purity": np.nan, "gain": 0.0}
@@ -300,10 +305,10 @@ def class_table(scored: pd.DataFrame, draws: int = _DRAWS, seed: int = 0) -> pd.
         score = scored[name].to_numpy()
         areas = [
             area_under_curve(score, members, galaxy, weights)
-            for weights in _samples(len(scored), draws, seed)
+            for weights in bootstrap_weights(len(scored), draws, seed)
         ]
         value, *samples = np.concatenate(areas)
-        spread = _spread(np.array(samples))
+        spread = spread_of(np.array(samples))
         for i, (label, chosen) in enumerate(classes.items()):
             number = int(chosen.sum())
             rows.append(
@@ -342,7 +347,7 @@ def recovery_numbers(objects: pd.DataFrame, table: pd.DataFrame) -> dict[str, di
         "recall_top_percent": (OUTLIER_SCORE, "recall"),
         "purity_top_percent": (OUTLIER_SCORE, "purity"),
         "auc_residuals": ("residual_surprise", "auc"),
-        "auc_latents": ("latent_surprise", "auc"),
+        "auc_latents": ("negative_log_prob", "auc"),
         "auc_knn": ("knn_distance", "auc"),
         "auc_chi2": ("reduced_chi2", "auc"),
         "auc_pca_chi2": ("pca_reduced_chi2", "auc"),
@@ -372,7 +377,7 @@ def class_numbers(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
         each; of the latents alone, `real_auc_latents` and `real_auc_latents_qso` and so on.
     """
 
-    prefixes = {OUTLIER_SCORE: "real_auc", "latent_surprise": "real_auc_latents"}
+    prefixes = {OUTLIER_SCORE: "real_auc", "negative_log_prob": "real_auc_latents"}
     numbers = {}
     for score, prefix in prefixes.items():
         for _, row in table[table["score"] == score].iterrows():
@@ -402,72 +407,6 @@ def shuffled_control(objects: pd.DataFrame, draws: int = _DRAWS, seed: int = 0) 
         "uncertainty": float(np.std(areas)),
         "n": int(outlier.sum()),
     }
-
-
-def area_under_curve(
-    score: np.ndarray,
-    members: np.ndarray,
-    ordinary: np.ndarray,
-    weights: np.ndarray | None = None,
-) -> np.ndarray:
-    """Area under the ROC curve: how often a member of a group scores higher than an ordinary
-    object; ties count half.
-
-    Args:
-        score: Of N objects, shape (N,); those that are NaN are less than any other.
-        members: Which objects are in each of G groups, shape (G, N).
-        ordinary: Which they are compared with, shape (N,).
-        weights: How often each object counts in each of B samples, shape (B, N); once by default.
-
-    Returns:
-        Shape (B, G), NaN where a sample has no member or no ordinary object.
-    """
-
-    score = _with_last(score)
-    weights = np.ones((1, len(score))) if weights is None else weights
-    rows = np.flatnonzero(ordinary)
-    rows = rows[np.argsort(score[rows], kind="stable")]
-    below = np.pad(np.cumsum(weights[:, rows], axis=1), ((0, 0), (1, 0)))
-    found = np.flatnonzero(members.any(axis=0))
-    left, right = (np.searchsorted(score[rows], score[found], side) for side in ("left", "right"))
-    of_found = weights[:, found]
-    beaten = of_found * (below[:, left] + below[:, right]) / 2
-    groups = members[:, found].T.astype(float)
-    return _ratio(beaten @ groups, (of_found @ groups) * below[:, -1:])
-
-
-class Ranking:
-    """Objects by falling score, those with equal scores together.
-
-    Args:
-        score: Shape (N,); those that are NaN come last.
-    """
-
-    def __init__(self, score: np.ndarray) -> None:
-        score = _with_last(score)
-        self._order = np.argsort(-score, kind="stable")
-        ordered = score[self._order]
-        is_first = np.append(True, ordered[1:] != ordered[:-1])[: len(score)]
-        self._first = np.flatnonzero(is_first)
-        self._tied = np.cumsum(is_first) - 1
-
-    def listed(self, weights: np.ndarray, number: int) -> np.ndarray:
-        """How much of each object is among the first `number` of the sample, shape (B, N).
-
-        Where objects with equal scores are too many, each is listed in part.
-
-        Args:
-            weights: How often each object is in each of B samples, shape (B, N).
-            number: Length of the list.
-        """
-
-        ordered = weights[:, self._order]
-        total = np.add.reduceat(ordered, self._first, axis=1) if len(self._first) else ordered
-        before = np.cumsum(total, axis=1) - total
-        share = np.clip((number - before) / np.maximum(total, 1), 0, 1)
-        listed = np.empty_like(ordered)
-        listed[:, self._order] = ordered * share[:, self._tied]
-        return listed
 
 
 def _of(table: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -504,52 +443,9 @@ def _groups(anomaly: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _samples(number: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each object is in the sample itself, and then in those drawn from it, (B, N)."""
-
-    yield np.ones((1, number))
-    random, rest = np.random.default_rng(seed), draws
-    while rest > 0:
-        rows = min(rest, max(1, _CHUNK // max(number, 1)))
-        drawn = random.integers(number, size=(rows, number)) + number * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * number).reshape(rows, number) * 1.0
-        rest -= rows
-
-
 def _top_number(size: int, top: float) -> int:
     # A hundredth of 5,000 is 50, whatever its binary fraction.
     return int(np.ceil(np.round(top * size, 6)))
-
-
-def _with_last(score: np.ndarray) -> np.ndarray:
-    """Scores, those that are missing below all others, shape (N,)."""
-
-    score = np.asarray(score, np.float64)
-    return np.where(np.isnan(score), -np.inf, score)
-
-
-def _sums(values: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Sums of values (B, N) over groups (G, N), shape (B, G)."""
-
-    found = np.flatnonzero(members.any(axis=0))
-    return values[:, found] @ members[:, found].T.astype(float)
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """NaN where there is no whole."""
-
-    part, whole = np.broadcast_arrays(part, whole)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
-def _spread(samples: np.ndarray) -> np.ndarray:
-    """Standard deviation over the first axis of what is finite; NaN of less than two."""
-
-    finite = np.isfinite(samples)
-    number = finite.sum(axis=0)
-    mean = _ratio(np.where(finite, samples, 0).sum(axis=0), number)
-    square = np.where(finite, samples - mean, 0) ** 2
-    return np.where(number > 1, np.sqrt(_ratio(square.sum(axis=0), number - 1)), np.nan)
 
 
 def _claim(row: pd.Series, name: str) -> dict[str, float]:

@@ -26,12 +26,13 @@ from uraniborg.grids import WavelengthGrid
 from uraniborg.nets.flows import Flow
 from uraniborg.nets.weights import load_card, load_weights, save_model
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
-from uraniborg.spectra.dataset import Batch, SpectraDataset
+from uraniborg.spectra.dataset import Batch, SpectraDataset, in_range, masked
 from uraniborg.spectra.losses import reduced_chi2
-from uraniborg.spectra.outliers.density import Density
+from uraniborg.spectra.outliers.density import Density, Sample
 from uraniborg.spectra.outliers.misfit import STATISTICS, ModelMisfit
 from uraniborg.spectra.outliers.surprise import TailCalibration
 from uraniborg.spectra.redshift import LEAST_PIXELS
+from uraniborg.tables import Spectra
 
 __all__ = [
     "NEAREST",
@@ -43,9 +44,8 @@ __all__ = [
     "Reference",
     "Scores",
     "density_context",
+    "density_sample",
     "encoded",
-    "finite",
-    "latents",
     "log_snr",
 ]
 
@@ -92,7 +92,7 @@ class Objects(NamedTuple):
 
     Attributes:
         latent: Shape (N, S).
-        statistics: Of their residuals, shape (N, 4).
+        statistics: Of their residuals, shape (N, 4); of latents alone (N, 0).
         log_snr: Logarithms of their signal-to-noise ratios, shape (N,).
     """
 
@@ -365,7 +365,7 @@ class OutlierScorer(nn.Module):
         number, more = len(log_snr), _CHUNK - len(log_snr)
         flux, ivar = (nn.functional.pad(x, (0, 0, 0, more)) for x in (batch.flux, batch.ivar))
         z, log_snr = (nn.functional.pad(x, (0, more), value=torch.nan) for x in (batch.z, log_snr))
-        spectra, scored, good = _scorable(self.model, Batch(flux, ivar, z))
+        spectra, known, scored = _encodable(self.model, Batch(flux, ivar, z))
         made = self.model(*spectra)
         statistics = self.misfit.statistics(spectra, made)
         context = density_context(self.density, log_snr, self.residual_tail.lowest_snr)
@@ -380,15 +380,14 @@ class OutlierScorer(nn.Module):
             spectra.flux, spectra.ivar, made.observed, self.model.parameters_per_object
         )
         low, high = self.latent_range
-        in_range = _in_range(self.model, z)
         flags = {
             OutlierFlag.OUTSIDE_LATENTS: scored
             & ((made.latent < low) | (made.latent > high)).any(dim=1),
-            OutlierFlag.NOT_FINITE: in_range & ~(scored & score.isfinite()),
+            OutlierFlag.NOT_FINITE: known & ~(scored & score.isfinite()),
             # Also if it is not a number.
             OutlierFlag.LOW_SNR: ~(log_snr >= self.residual_tail.lowest_snr),
-            OutlierFlag.FEW_PIXELS: good < LEAST_PIXELS,
-            OutlierFlag.NO_REDSHIFT: ~in_range,
+            OutlierFlag.FEW_PIXELS: (spectra.ivar > 0).double().mean(dim=1) < LEAST_PIXELS,
+            OutlierFlag.NO_REDSHIFT: ~known,
         }
         numbers = (
             made.latent.masked_fill(~scored[:, None], torch.nan),
@@ -422,35 +421,47 @@ class OutlierScorer(nn.Module):
 
 @torch.inference_mode()
 def encoded(
-    model: SpectrumAutoencoder, misfit: ModelMisfit, dataset: SpectraDataset, snr: np.ndarray
+    model: SpectrumAutoencoder,
+    misfit: ModelMisfit | None,
+    dataset: SpectraDataset,
+    snr: np.ndarray,
 ) -> Objects:
     """What the objects of a set are judged by, NaN for what cannot be scored.
 
     Args:
         model: The trained autoencoder.
-        misfit: Its misfit.
+        misfit: Its misfit; without, there are latents and no statistics.
         dataset: The objects.
         snr: Their signal-to-noise ratios, shape (N,).
     """
 
     parts = []
     for batch in dataset.batches(_CHUNK):
-        spectra, scored, _ = _scorable(model, batch)
-        made = model(*spectra)
-        both = made.latent, misfit.statistics(spectra, made)
-        parts.append([x.masked_fill(~scored[:, None], torch.nan) for x in both])
+        spectra, _, scored = _encodable(model, batch)
+        latent = model.encode(*spectra)
+        statistics = latent[:, :0]
+        if misfit is not None:
+            statistics = misfit.statistics(spectra, model.reconstruct(latent, *spectra))
+        unknown = ~scored[:, None]
+        parts.append([x.masked_fill(unknown, torch.nan) for x in (latent, statistics)])
     return Objects(*map(torch.cat, zip(*parts, strict=True)), log_snr(snr))
 
 
-@torch.inference_mode()
-def latents(model: SpectrumAutoencoder, dataset: SpectraDataset) -> Tensor:
-    """Latents of the objects of a set, NaN for what cannot be encoded, shape (N, S)."""
+def density_sample(
+    model: SpectrumAutoencoder, spectra: Spectra, rows: np.ndarray, given_snr: bool
+) -> Sample:
+    """What a density of latents is trained on, NaN for what cannot be encoded.
 
-    parts = []
-    for batch in dataset.batches(_CHUNK):
-        spectra, scored, _ = _scorable(model, batch)
-        parts.append(model.encode(*spectra).masked_fill(~scored[:, None], torch.nan))
-    return torch.cat(parts)
+    Args:
+        model: The trained autoencoder.
+        spectra: The survey.
+        rows: Row numbers of the objects.
+        given_snr: Whether its context is the logarithm of their signal-to-noise ratio, or nothing.
+    """
+
+    snr = spectra.column("snr")[rows]
+    latent, _, ratio = encoded(model, None, SpectraDataset(spectra, rows), snr)
+    return Sample(latent, ratio[:, None][:, : int(given_snr)].float())
 
 
 def log_snr(snr: np.ndarray) -> Tensor:
@@ -474,32 +485,12 @@ def density_context(density: Density, log_snr: Tensor, lowest: float) -> Tensor:
     return known[:, None].expand(-1, density.flows[0].context).float()
 
 
-def finite(batch: Batch) -> Batch:
-    """Spectra in which all that is not finite is masked."""
+def _encodable(model: SpectrumAutoencoder, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
+    """Masked spectra at redshifts that the model covers, which of these are their own (N,), and
+    which spectra can be scored because they have a good pixel besides (N,)."""
 
-    flux, ivar, z = batch
-    # A sum is much faster than a look at every pixel.
-    if not (flux.sum() + ivar.sum()).isfinite():
-        good = flux.isfinite() & ivar.isfinite()
-        flux, ivar = flux.where(flux.isfinite(), 0), ivar.where(good, 0)
-    return Batch(flux, ivar, z)
-
-
-def _scorable(model: SpectrumAutoencoder, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
-    """Spectra without what is not finite, which of them can be scored (N,), and their fractions of
-    good pixels (N,); those that cannot are replaced by something that does no harm."""
-
-    flux, ivar, z = finite(batch)
-    good = (ivar > 0).sum(dim=1)
-    scored = _in_range(model, z) & (good > 0)
-    if not scored.all():
-        centre = (model.transform.z_min + model.transform.z_max) / 2
-        flux, ivar = (x.where(scored[:, None], 1) for x in (flux, ivar))
-        z = z.where(scored, centre)
-    return Batch(flux, ivar, z), scored, good / flux.shape[1]
-
-
-def _in_range(model: SpectrumAutoencoder, z: Tensor) -> Tensor:
-    """Which redshifts the model covers; none that is missing."""
-
-    return (z >= model.transform.z_min) & (z <= model.transform.z_max)
+    spectra, z_range = masked(batch), (model.transform.z_min, model.transform.z_max)
+    known = in_range(batch.z, z_range)
+    scored = known & (spectra.ivar > 0).any(dim=1)
+    # At any other redshift: what is made of them is discarded.
+    return spectra._replace(z=batch.z.where(known, sum(z_range) / 2)), known, scored

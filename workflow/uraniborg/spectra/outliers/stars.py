@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from uraniborg.spectra.autoencoder import Reconstruction, SpectrumAutoencoder
-from uraniborg.spectra.dataset import Batch, SpectraDataset
+from uraniborg.spectra.dataset import Batch, SpectraDataset, in_range, masked
 from uraniborg.spectra.redshift import LEAST_PIXELS, RedshiftEstimator
 from uraniborg.tables import Column, Spectra
 
@@ -160,15 +160,13 @@ class StarOrGalaxy:
 
     @torch.no_grad()
     def _weigh(self, flux: Tensor, ivar: Tensor, z: Tensor) -> StarEvidence:
-        good = (ivar > 0) & ivar.isfinite() & flux.isfinite() & self._known
-        empty = ~good.any(dim=1)
-        # Results of spectra without data are discarded, but encoders need some.
-        flux, ivar = flux.where(good, 0), ivar.where(good, 0) + empty[:, None].float()
-        covered = good.float().mean(dim=1) >= LEAST_PIXELS
-        low, high = self.galaxy.transform.z_min, self.galaxy.transform.z_max
-        in_range = (z >= low) & (z <= high)
+        flux, ivar, _ = masked(Batch(flux, ivar.where(self._known, 0), z))
+        good = ivar > 0
+        covered, empty = good.float().mean(dim=1) >= LEAST_PIXELS, ~good.any(dim=1)
+        transform = self.galaxy.transform
+        known = in_range(z, (transform.z_min, transform.z_max))
         # Where there is no redshift any will do: the result is discarded.
-        as_galaxy = Batch(flux, ivar, z.where(in_range, 0.0))
+        as_galaxy = Batch(flux, ivar, z.where(known, 0.0))
         galaxy = _Fit.of(self.galaxy, as_galaxy, self.galaxy_log_prob)
         star_z = self._velocity(flux, ivar)
         star = _Fit.of(self.star, Batch(flux, ivar, star_z), self.star_log_prob)
@@ -180,16 +178,16 @@ class StarOrGalaxy:
         fast = (evidence > 0) & (velocity.abs() > LARGEST_VELOCITY)
         flags = {
             StarFlag.LITTLE_COVERAGE: ~covered,
-            StarFlag.NO_REDSHIFT: ~in_range,
+            StarFlag.NO_REDSHIFT: ~known,
             StarFlag.POOR_FIT: misfit > MOST_MISFIT,
             StarFlag.IMPLAUSIBLE_VELOCITY: fast,
         }
         return StarEvidence(
             velocity=velocity.masked_fill(empty, torch.nan),
             star_reduced_chi2=star.reduced_chi2.masked_fill(empty, torch.nan),
-            galaxy_reduced_chi2=galaxy.reduced_chi2.masked_fill(empty | ~in_range, torch.nan),
-            evidence=evidence.masked_fill(empty | ~in_range, torch.nan),
-            misfit=misfit.masked_fill(empty | ~in_range, torch.nan),
+            galaxy_reduced_chi2=galaxy.reduced_chi2.masked_fill(empty | ~known, torch.nan),
+            evidence=evidence.masked_fill(empty | ~known, torch.nan),
+            misfit=misfit.masked_fill(empty | ~known, torch.nan),
             flags=sum(int(flag) * holds.long() for flag, holds in flags.items()),
         )
 

@@ -12,6 +12,7 @@ as with any other model.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,9 @@ __all__ = [
     "AUTOENCODER",
     "EXAMPLE_COLUMNS",
     "TEMPLATE_COLUMNS",
+    "Templates",
     "balanced_rows",
+    "compared",
     "example_star",
     "example_table",
     "linear_model",
@@ -72,6 +75,46 @@ EXAMPLE_COLUMNS = (
 
 _STAR_Z = (-0.005, 0.005)
 _CHUNK = 256
+
+
+class Templates(NamedTuple):
+    """What `compared` finds.
+
+    Attributes:
+        table: The columns `TEMPLATE_COLUMNS`.
+        example: The columns `EXAMPLE_COLUMNS`.
+    """
+
+    table: pd.DataFrame
+    example: pd.DataFrame
+
+
+def compared(
+    galaxy: SpectrumAutoencoder,
+    star: SpectrumAutoencoder,
+    samples: Mapping[str, tuple[Spectra, np.ndarray]],
+    settings: Mapping[str, Any],
+) -> Templates:
+    """Classifies held-out stars and galaxies with more and more templates of stars.
+
+    Args:
+        galaxy: Templates of galaxies.
+        star: The trained star model.
+        samples: Spectra and row numbers of the stars that templates are made of (`train`), and of
+            the `stars` and `galaxies` that are classified.
+        settings: The largest number of `components`, `iterations` and `seed` of the fits, and the
+            number of components of the `example`: the star that a galaxy beats most clearly, or
+            the first one where none is beaten.
+    """
+
+    numbers = range(1, settings["components"] + 1)
+    iterations, seed = settings["iterations"], settings["seed"]
+    models = stellar_templates(*samples["train"], numbers, iterations, seed)
+    models[AUTOENCODER] = star
+    tables = [template_table(galaxy, models, *samples[name]) for name in ("stars", "galaxies")]
+    table, number = pd.concat(tables, ignore_index=True), settings["example"]
+    name = example_star(table, number) or tables[0]["object_id"].iloc[0]
+    return Templates(table, example_table(galaxy, models, samples["stars"][0], name, number))
 
 
 def linear_model(

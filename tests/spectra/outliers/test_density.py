@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from uraniborg.errors import UserError
 from uraniborg.nets.flows import Flow
-from uraniborg.spectra.outliers.density import (
+from uraniborg.spectra.outliers.density import Density, Sample
+from uraniborg.spectra.outliers.density_check import (
     CALIBRATION_COLUMNS,
-    DENSITY_TRAINING,
     HELD_OUT_COLUMNS,
-    HISTORY_COLUMNS,
-    Density,
-    Sample,
     calibration,
+)
+from uraniborg.spectra.outliers.density_training import (
+    DENSITY_TRAINING,
+    HISTORY_COLUMNS,
     train_density,
 )
 

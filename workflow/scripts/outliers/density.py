@@ -6,12 +6,14 @@ import torch
 
 from uraniborg.jobs import job
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
-from uraniborg.spectra.outliers.density import (
+from uraniborg.spectra.outliers.density_check import (
     CALIBRATION_COLUMNS,
-    DENSITY_TRAINING,
     HELD_OUT_COLUMNS,
-    HISTORY_COLUMNS,
     calibration,
+)
+from uraniborg.spectra.outliers.density_training import (
+    DENSITY_TRAINING,
+    HISTORY_COLUMNS,
     train_density,
 )
 from uraniborg.spectra.outliers.scorer import density_sample

@@ -75,7 +75,7 @@ class Flow(nn.Module):
             layers.append(self._layer(partial(MonotonicAffineTransform, slope=SLOPE), ((), ())))
             if kind == "spline":
                 shapes = ((bins,), (bins,), (bins - 1,))
-                layers.append(self._layer(partial(MonotonicRQSTransform, bound=BOX), shapes))
+                layers.append(self._layer(_Spline, shapes))
         self.transform = LazyComposedTransform(*layers)
         self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(features, dtype=torch.float64))
@@ -182,6 +182,28 @@ class _BoundedTransform(MaskedAutoregressiveTransform):
 
     def meta(self, c: Tensor | None, x: Tensor) -> torch.distributions.Transform:
         return super().meta(c, x.clamp(-BOX, BOX))
+
+
+class _Spline(MonotonicRQSTransform):
+    """zuko's spline in the box, its knots found along the first dimension: along a last one of a
+    few bins, torch's softmax takes twenty times as long."""
+
+    def __init__(self, widths: Tensor, heights: Tensor, derivatives: Tensor) -> None:
+        super(MonotonicRQSTransform, self).__init__()
+        limit = math.log(1e-3)
+        derivatives = derivatives / (1 + abs(derivatives / limit))
+        self.horizontal, self.vertical = (
+            _knots(values / (1 + abs(2 * values / limit))) for values in (widths, heights)
+        )
+        self.derivatives = nn.functional.pad(derivatives, (1, 1)).exp()
+
+
+def _knots(logits: Tensor) -> Tensor:
+    """Edges (..., K + 1) of bins that fill the box, from logits (..., K) of their widths."""
+
+    inner = logits.movedim(-1, 0).softmax(dim=0).cumsum(dim=0)
+    edges = torch.cat([torch.zeros_like(inner[:1]), inner])
+    return (BOX * (2 * edges - 1)).movedim(0, -1)
 
 
 def _locate(values: Tensor, centre: Tensor, scale: Tensor, name: str) -> None:

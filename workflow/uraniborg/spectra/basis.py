@@ -190,10 +190,8 @@ def _expectation(residual: Tensor, weight: Tensor, basis: Tensor) -> tuple[Tenso
     rows, columns = torch.tril_indices(rank, rank)
     # Pairs of basis spectra, each once.
     products = (basis[rows].double() * basis[columns]).T
-    information = basis.new_empty(len(weight), rank, rank, dtype=torch.float64)
-    for some, of_some in zip(weight.split(_CHUNK), information.split(_CHUNK), strict=True):
-        of_some[:, rows, columns] = some.double() @ products
-    information[:, columns, rows] = information[:, rows, columns]
+    lower = torch.cat([some.double() @ products for some in weight.split(_CHUNK)])
+    information = _symmetric(lower, rank)
     covariance = torch.linalg.inv(information + torch.eye(rank, dtype=torch.float64))
     mean = covariance @ (residual @ basis.T).double()[..., None]
     return mean[..., 0].to(basis.dtype), covariance.to(basis.dtype)
@@ -206,11 +204,22 @@ def _maximisation(
 
     rank = coefficients.shape[1]
     second = covariance + coefficients[:, :, None] * coefficients[:, None, :]
-    information = (weight.T @ second.flatten(1)).unflatten(1, (rank, rank))
+    rows, columns = torch.tril_indices(rank, rank)
+    information = _symmetric(weight.T @ second[:, rows, columns], rank)
     # Pixels that few spectra reach are drawn towards zero instead of towards their noise.
     ridge = _ridge(weight.sum(dim=0))
     information = information + ridge[..., None, None] * torch.eye(rank)
     return torch.linalg.solve(information, (residual.T @ coefficients)).T
+
+
+def _symmetric(lower: Tensor, size: int) -> Tensor:
+    """Symmetric matrices (N, K, K) of their lower triangles (N, K (K + 1) / 2)."""
+
+    rows, columns = torch.tril_indices(size, size)
+    matrices = lower.new_empty(len(lower), size, size)
+    matrices[:, rows, columns] = lower
+    matrices[:, columns, rows] = lower
+    return matrices
 
 
 def _ridge(total: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import Basis
 from uraniborg.spectra.dataset import SpectraDataset
 from uraniborg.spectra.objective import Objective
+from uraniborg.spectra.projection import projected
 from uraniborg.surveys.splits import split_rows
 from uraniborg.tables import Spectra
 from uraniborg.training import TrainingSettings, accelerator_for, fit, write_history
@@ -35,6 +36,7 @@ with job(snakemake):
     files = snakemake.input.get("teacher")
     teacher = SpectrumAutoencoder.load(*files) if files else None
     taught_by = sha256(Path(files[0]).read_bytes()).hexdigest() if files else ""
+    train, valid = projected(train, model), projected(valid, model)
     loss = Objective(settings.epochs, **losses, teacher=teacher)
     accelerator, devices = accelerator_for(snakemake.resources.gpu)
     history = fit(

@@ -139,7 +139,11 @@ class RestframeEncoder(nn.Module):
         self.network = ResidualLinear(len(basis), hidden, latent_size)
 
     def forward(self, flux: Tensor, ivar: Tensor, z: Tensor) -> Tensor:
-        _, coefficients = self.coefficients(flux, ivar, z)
+        return self.latents(self.coefficients(flux, ivar, z)[1])
+
+    def latents(self, coefficients: Tensor) -> Tensor:
+        """What the network, all of the encoder that learns, makes of coefficients (N, K)."""
+
         return self.network(coefficients / self.variance.sqrt())
 
     def coefficients(self, flux: Tensor, ivar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

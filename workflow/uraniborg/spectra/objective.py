@@ -20,6 +20,7 @@ from uraniborg.spectra.losses import (
     similarity,
     similarity_slope,
 )
+from uraniborg.spectra.projection import ProjectedBatch
 
 __all__ = ["Objective"]
 
@@ -60,16 +61,19 @@ class Objective:
     detector_noise: bool = False
     teacher: SpectrumAutoencoder | None = None
 
-    def __call__(self, model: SpectrumAutoencoder, batch: Batch, epoch: int) -> dict[str, Tensor]:
+    def __call__(
+        self, model: SpectrumAutoencoder, batch: Batch | ProjectedBatch, epoch: int
+    ) -> dict[str, Tensor]:
         """The terms that have a weight, and their weighted sum as `loss`.
 
         Args:
             model: The autoencoder.
-            batch: Spectra.
+            batch: Spectra, with their projections if the encoder has them.
             epoch: From 1.
         """
 
         latent, latent_of_copy = self._latents(model, batch)
+        batch = Batch(*batch[:3])
         reconstruction = model.reconstruct(latent, *batch)
         terms = {"fidelity": fidelity(batch.flux, batch.ivar, reconstruction.observed)}
         if self.similarity:
@@ -87,18 +91,25 @@ class Objective:
         }
         return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
 
-    def _latents(self, model: SpectrumAutoencoder, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def _latents(
+        self, model: SpectrumAutoencoder, batch: Batch | ProjectedBatch
+    ) -> tuple[Tensor, Tensor | None]:
         """Latents of the spectra, and of augmented copies if a term asks for them."""
 
-        if not (self.consistency or self.imitation):
-            return model.encode(*batch), None
-        transform = model.transform
-        z_range = (max(transform.z_min, 0), transform.z_max)
-        step = transform.observed.step
-        copy = augmented(batch, step, z_range, detector_noise=self.detector_noise)
+        spectra, copy = Batch(*batch[:3]), None
+        if self.consistency or self.imitation:
+            transform = model.transform
+            z_range = (max(transform.z_min, 0), transform.z_max)
+            step = transform.observed.step
+            copy = augmented(spectra, step, z_range, detector_noise=self.detector_noise)
+        if isinstance(batch, ProjectedBatch):
+            latent = model.encoder.latents(batch.coefficients)
+            return latent, None if copy is None else model.encode(*copy)
+        if copy is None:
+            return model.encode(*spectra), None
         # In one batch, whose statistics a normalising encoder keeps: apart, it would learn to agree
         # within batches of originals and of copies, and not between them.
-        together = (torch.cat(pair) for pair in zip(batch, copy, strict=True))
+        together = (torch.cat(pair) for pair in zip(spectra, copy, strict=True))
         return model.encode(*together).chunk(2)
 
     def _distances(self, model: SpectrumAutoencoder, latent: Tensor, restframe: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from uraniborg.spectra.outliers.catalogue import (
     score_shard,
 )
 from uraniborg.spectra.outliers.scorer import OutlierFlag
-from uraniborg.spectra.outliers.stars import STAR_COLUMNS
+from uraniborg.spectra.outliers.verdicts import STAR_COLUMNS
 from uraniborg.tables import SPECTRUM_COLUMNS, Spectra, SpectraWriter, read_table, write_table
 
 COLUMNS = score_columns(3)

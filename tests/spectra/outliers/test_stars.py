@@ -19,13 +19,8 @@ from uraniborg.spectra.outliers.star_recovery import (
     recovery_table,
     star_types,
 )
-from uraniborg.spectra.outliers.stars import (
-    STAR_COLUMNS,
-    StarFlag,
-    StarOrGalaxy,
-    star_table,
-    verdicts,
-)
+from uraniborg.spectra.outliers.stars import StarFlag, StarOrGalaxy, star_table
+from uraniborg.spectra.outliers.verdicts import STAR_COLUMNS, verdicts
 from uraniborg.tables import SPECTRUM_COLUMNS, Column, Spectra, SpectraWriter
 
 GRID = WavelengthGrid("log10", 3.6, 2e-4, 1000)

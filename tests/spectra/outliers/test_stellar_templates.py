@@ -8,16 +8,18 @@ import torch
 from uraniborg.errors import UserError
 from uraniborg.grids import WavelengthGrid
 from uraniborg.spectra.basis import Basis
-from uraniborg.spectra.outliers.stellar_templates import (
+from uraniborg.spectra.outliers.misclassification import (
     AUTOENCODER,
-    EXAMPLE_COLUMNS,
     TEMPLATE_COLUMNS,
+    misclassification,
+)
+from uraniborg.spectra.outliers.stellar_templates import (
+    EXAMPLE_COLUMNS,
     balanced_rows,
     compared,
     example_star,
     example_table,
     linear_model,
-    misclassification,
     stellar_templates,
     template_table,
 )

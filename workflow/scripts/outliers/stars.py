@@ -4,7 +4,8 @@ import torch
 
 from uraniborg.jobs import job
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
-from uraniborg.spectra.outliers.stars import STAR_COLUMNS, StarOrGalaxy, star_table
+from uraniborg.spectra.outliers.stars import StarOrGalaxy, star_table
+from uraniborg.spectra.outliers.verdicts import STAR_COLUMNS
 from uraniborg.tables import Spectra, write_table
 
 with job(snakemake):

@@ -6,13 +6,12 @@ from safetensors.torch import load_file
 from uraniborg.jobs import job
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import Basis
+from uraniborg.spectra.outliers.misclassification import TEMPLATE_COLUMNS, misclassification
 from uraniborg.spectra.outliers.stellar_templates import (
     EXAMPLE_COLUMNS,
-    TEMPLATE_COLUMNS,
     balanced_rows,
     compared,
     linear_model,
-    misclassification,
 )
 from uraniborg.surveys.splits import split_rows
 from uraniborg.tables import Spectra, write_table

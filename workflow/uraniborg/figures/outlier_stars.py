@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from uraniborg.figures.style import COLORS, FLUX_LABEL, TWO_COLUMNS
+from uraniborg.spectra.outliers.misclassification import AUTOENCODER, misclassification
 from uraniborg.spectra.outliers.star_recovery import LEAST_SNR, purity
-from uraniborg.spectra.outliers.stars import PREVALENCE
-from uraniborg.spectra.outliers.stellar_templates import AUTOENCODER, misclassification
+from uraniborg.spectra.outliers.verdicts import PREVALENCE
 
 __all__ = ["star_evidence", "stellar_templates"]
 

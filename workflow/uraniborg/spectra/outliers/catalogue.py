@@ -17,7 +17,7 @@ from uraniborg.fits import FitsWriter
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.dataset import Batch, SpectraDataset, masked
 from uraniborg.spectra.outliers.scorer import NEAREST, OutlierScorer, Scores, log_snr
-from uraniborg.spectra.outliers.stars import STAR_COLUMNS
+from uraniborg.spectra.outliers.verdicts import STAR_COLUMNS
 from uraniborg.spectra.redshift import RedshiftEstimator
 from uraniborg.tables import FLUX_UNIT, Column, Spectra, TableWriter, read_metadata, read_table
 

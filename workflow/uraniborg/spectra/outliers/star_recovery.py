@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from uraniborg.spectra.outliers.stars import STAR_COLUMNS
+from uraniborg.spectra.outliers.verdicts import STAR_COLUMNS
 from uraniborg.tables import Column, Spectra
 
 __all__ = [

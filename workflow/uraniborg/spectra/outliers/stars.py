@@ -23,25 +23,22 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from uraniborg.spectra.autoencoder import Reconstruction, SpectrumAutoencoder
 from uraniborg.spectra.dataset import Batch, SpectraDataset, in_range, masked
+from uraniborg.spectra.outliers.verdicts import STAR_COLUMNS, verdicts
 from uraniborg.spectra.redshift import LEAST_PIXELS, RedshiftEstimator
-from uraniborg.tables import Column, Spectra
+from uraniborg.tables import Spectra
 
 __all__ = [
     "LARGEST_VELOCITY",
     "MOST_MISFIT",
-    "PREVALENCE",
-    "STAR_COLUMNS",
     "StarEvidence",
     "StarFlag",
     "StarOrGalaxy",
     "star_table",
-    "verdicts",
 ]
 
 MOST_MISFIT = 0.025
@@ -49,9 +46,6 @@ MOST_MISFIT = 0.025
 
 LARGEST_VELOCITY = 1000.0
 """Radial velocity in km/s of the fastest star known (Koposov et al. 2020, MNRAS 491, 2465)."""
-
-PREVALENCE = 0.001
-"""Stars among catalogued galaxies that a verdict expects, so that the evidence has to beat it."""
 
 _C = 299792.458
 _CHUNK = 256
@@ -294,19 +288,6 @@ def _highest(left: Tensor, middle: Tensor, right: Tensor) -> Tensor:
     return torch.where(curvature > 0, offset, 0.0)
 
 
-STAR_COLUMNS = (
-    Column("object_id", pa.string(), "", "Identifier, unique within the survey"),
-    Column("star_velocity", pa.float64(), "km/s", "Radial velocity at which a star fits best"),
-    Column("star_reduced_chi2", pa.float64(), "", "Reduced chi-squared of the star model there"),
-    Column("galaxy_reduced_chi2", pa.float64(), "", "That of the galaxy model at its redshift"),
-    Column("star_evidence", pa.float64(), "", "ln of the evidence of a star over that of a galaxy"),
-    Column("star_misfit", pa.float64(), "", "Fraction of the light that the better model misses"),
-    Column("star_flags", pa.int64(), "", "Why there is no verdict, see StarFlag; 0 for no reason"),
-    Column("star_verdict", pa.string(), "", "star, galaxy or none"),
-)
-"""Columns of the table that `star_table` makes."""
-
-
 def star_table(
     test: StarOrGalaxy, spectra: Spectra, z: np.ndarray, rows: np.ndarray | None = None
 ) -> pd.DataFrame:
@@ -342,16 +323,3 @@ def star_table(
     )
     table["star_verdict"] = verdicts(table)
     return table
-
-
-def verdicts(table: pd.DataFrame, prevalence: float = PREVALENCE) -> np.ndarray:
-    """`star` or `galaxy` as the posterior odds say, `none` where a flag is set, shape (N,).
-
-    Args:
-        table: The columns `star_evidence` and `star_flags`.
-        prevalence: Fraction of stars among catalogued galaxies before a look at the spectrum.
-    """
-
-    log_odds = table["star_evidence"] + np.log(prevalence / (1 - prevalence))
-    verdict = np.where(log_odds > 0, "star", "galaxy")
-    return np.where((table["star_flags"] != 0) | log_odds.isna(), "none", verdict)

@@ -137,3 +137,20 @@ def test_running_sums_are_the_blocks_of_the_statistics(toy):
         torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-4, equal_nan=True)
     assert misfit.whitened(batch, made, 1)[:, 100:110].isnan().all()
     assert misfit.whitened(batch, made, 64)[:3, 105].isfinite().all()
+
+
+def test_shares_are_of_the_pixels_where_the_residual_is(toy):
+    batch = Batch(*(x[:5].clone() for x in toy.batch))
+    batch.ivar[:, :40] = 0
+    model = Known(toy.transform, torch.ones(5, 400))
+    flux = torch.ones_like(batch.flux)
+    flux[:, 200:204] += 100
+    batch = batch._replace(flux=flux.where(batch.ivar > 0, 0))
+    shares = ModelMisfit(toy.transform).shares(batch, model(*batch))
+    assert shares.shape == (5, len(STATISTICS), 400)
+    torch.testing.assert_close(shares.sum(dim=2), torch.ones(5, len(STATISTICS)))
+    assert not shares[:, :, :40].any()
+    for statistic, width in zip(STATISTICS, (4, 16, 64, 1), strict=True):
+        block = shares[:, STATISTICS.index(statistic)] > 1e-6
+        assert (block.sum(dim=1) <= width).all()
+        assert block[:, 200:204].any(dim=1).all()

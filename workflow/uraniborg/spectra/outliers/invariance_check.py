@@ -20,6 +20,7 @@ from uraniborg.spectra.augmentation import augmented
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.dataset import Batch, SpectraDataset
 from uraniborg.spectra.outliers.displacement import (
+    Displacements,
     Encode,
     displacements,
     encoded_by,
@@ -293,8 +294,10 @@ def check_invariance(
     `wrong_redshift_latent_{variant}`, the |dz| / (1 + z) that moves latents as far as the tenth
     neighbour;
     `estimated_redshift_displacement_{variant}` and `estimated_redshift_failures_{variant}`.
-    Further `redshift_displacement_gain`, before over after, and of the latter the controls
-    `redshift_displacement_untrained_control` and `redshift_displacement_shuffled_control`.
+    Further `redshift_displacement_gain`, before over after;
+    `estimated_redshift_displacement_gain_{variant}`, before over that with estimated ones; and,
+    of what is trained with all losses, the controls `redshift_displacement_untrained_control` and
+    `redshift_displacement_shuffled_control`.
 
     Args:
         models: Trained variants by name.
@@ -364,13 +367,12 @@ def _moved_displacements(
             found[name, "estimated"] = here
             numbers[f"estimated_redshift_displacement_{name}"] = here.number(seed=seed)
             numbers[f"estimated_redshift_failures_{name}"] = _failures(errors)
-    before, after = (found[name, "trained"] for name in (settings.before, settings.after))
-    ratios = before.bootstrap(seed=seed) / after.bootstrap(seed=seed)
-    numbers["redshift_displacement_gain"] = {
-        "value": before.value / after.value,
-        "uncertainty": float(ratios.std()),
-        "n": after.distance.shape[-1],
-    }
+    before = found[settings.before, "trained"]
+    numbers["redshift_displacement_gain"] = _gain(before, found[settings.after, "trained"], seed)
+    for name, case in found:
+        if case == "estimated":
+            gain = _gain(before, found[name, case], seed)
+            numbers[f"estimated_redshift_displacement_gain_{name}"] = gain
     model = models[settings.after]
     for case, control, shuffle in (
         ("untrained", untrained(model, seed), None),
@@ -386,6 +388,17 @@ def _moved_displacements(
         for (name, case), result in found.items()
     ]
     return pd.concat(tables, ignore_index=True).rename(columns={"at": "z"}), numbers
+
+
+def _gain(before: Displacements, after: Displacements, seed: int) -> dict[str, float]:
+    """How many times smaller displacements have become."""
+
+    ratios = before.bootstrap(seed=seed) / after.bootstrap(seed=seed)
+    return {
+        "value": before.value / after.value,
+        "uncertainty": float(ratios.std()),
+        "n": after.distance.shape[-1],
+    }
 
 
 def _wrong_redshifts(

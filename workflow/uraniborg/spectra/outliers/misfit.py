@@ -136,21 +136,49 @@ class ModelMisfit(nn.Module):
             reconstruction: What the model makes of them.
         """
 
-        first = self._first_pixel(batch.z)
         means = []
+        for scale, squares, good in self._squares(batch, reconstruction):
+            if scale == 1:
+                largest = squares.amax(dim=1)
+            else:
+                means.append(squares.sum(dim=1) / (good > 0).sum(dim=1))
+        largest = largest.where((batch.ivar > 0).any(dim=1), torch.nan)
+        values = torch.stack([*means, largest], dim=1)
+        # A perfect fit is the least surprising, not an error.
+        return values.clamp_min(torch.finfo(values.dtype).tiny).log()
+
+    def shares(self, batch: Batch, reconstruction: Reconstruction) -> Tensor:
+        """What each pixel contributes to the statistics, shape (N, 4, L): those of a block share
+        its squared residual evenly, and the largest is that of one pixel. The sum over good pixels
+        is one.
+
+        Args:
+            batch: The spectra. What is masked must be finite all the same.
+            reconstruction: What the model makes of them.
+        """
+
+        shares = []
+        for scale, squares, good in self._squares(batch, reconstruction):
+            if scale == 1:
+                largest = nn.functional.one_hot(squares.argmax(dim=1), squares.shape[1])
+            else:
+                even = (squares / good.clamp_min(1)).repeat_interleave(scale, dim=1)
+                shares.append(nn.functional.pad(even, (0, batch.ivar.shape[1] - even.shape[1])))
+        shares = torch.stack([*shares, largest.to(batch.flux)], dim=1) * (batch.ivar > 0)[:, None]
+        return shares / shares.sum(dim=2, keepdim=True)
+
+    def _squares(
+        self, batch: Batch, reconstruction: Reconstruction
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Scales, squared whitened residuals of their blocks, and numbers of good pixels there."""
+
+        first = self._first_pixel(batch.z)
         for scale, sums in zip(SCALES, _blocks(batch, reconstruction), strict=True):
             windows = self._windows(scale)[:, (scale - 1) // 2 :: scale]
             fraction = windows[:, : sums.good.shape[1]][first]
             # Blocks without good pixels count as nothing.
             squares = sums.residual.square() / sums.variance(fraction).clamp_min(1)
-            if scale == 1:
-                largest = squares.amax(dim=1)
-            else:
-                means.append(squares.sum(dim=1) / (sums.good > 0).sum(dim=1))
-        largest = largest.where((batch.ivar > 0).any(dim=1), torch.nan)
-        values = torch.stack([*means, largest], dim=1)
-        # A perfect fit is the least surprising, not an error.
-        return values.clamp_min(torch.finfo(values.dtype).tiny).log()
+            yield scale, squares, sums.good
 
     def whitened(self, batch: Batch, reconstruction: Reconstruction, scale: int) -> Tensor:
         """Residuals summed over the pixels around every one, as `statistics` sums them over blocks,

@@ -67,8 +67,19 @@ def make_latents(objects, real, size=4):
     return table
 
 
+def make_explanations(objects):
+    """Maps and features of all objects."""
+
+    wavelength = np.geomspace(3800, 9200, PIXELS)
+    line = np.exp(-0.5 * ((wavelength / 7221 - 1) / 2e-3) ** 2)
+    maps = pd.DataFrame({"wavelength": wavelength, "attribution": line})
+    features = pd.DataFrame({"name": ["Hα", "elsewhere"], "share": [0.8, 0.2]})
+    return tuple(objects[["object_id"]].merge(table, how="cross") for table in (maps, features))
+
+
 def text_of(figure):
-    return "\n".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    return "\n".join([text.get_text() for axes in figure.axes for text in axes.texts] + titles)
 
 
 def drawn(figure):
@@ -81,9 +92,9 @@ def test_a_page_says_all_that_is_known(real):
     objects = make_objects(2, real)
     tables = (make_spectra(objects, real), objects, make_latents(objects, real))
     with style():
-        figure = drawn(page(*tables, 2))
+        figure = drawn(page(*tables, *make_explanations(objects), 2))
     text = text_of(figure)
-    for part in ("2.  toy-2", "1.2 ± 1.2", "0.10000", "outside latents", "train-3", "Hα"):
+    for part in ("2.  toy-2", "1.2 ± 1.2", "0.10000", "outside latents", "train-3", "Hα", "Hα 80%"):
         assert part in text
     assert ("truth: type-1 AGN, strength 0.3 mag" in text) != real
     assert ("true 1.1" in text) != real
@@ -97,7 +108,7 @@ def test_a_page_is_the_same_every_time(tmp_path):
     tables = (make_spectra(objects, False), objects, make_latents(objects, False))
     for name in ("one", "two"):
         with style():
-            save(page(*tables, 1), tmp_path / f"{name}.pdf")
+            save(page(*tables, *make_explanations(objects), 1), tmp_path / f"{name}.pdf")
     one = (tmp_path / "one.pdf").read_bytes()
     assert one[:5] == b"%PDF-"
     assert one == (tmp_path / "two.pdf").read_bytes()
@@ -114,7 +125,7 @@ def test_a_page_of_what_is_not_scored(size):
     spectra[["model", "residual", *names]] = np.nan
     table.loc[table["role"] == "chosen", [f"axis_{i + 1}" for i in range(size)]] = np.nan
     with style():
-        figure = drawn(page(spectra, objects, table, 1))
+        figure = drawn(page(spectra, objects, table, *make_explanations(objects[:0]), 1))
         drawn(gallery(spectra, objects))
         drawn(latents(table))
     assert "nan" not in text_of(figure)
@@ -129,8 +140,8 @@ def test_a_page_without_any_good_pixel():
     table = make_latents(objects, True)
     nobody = table[table["role"] == "chosen"]
     with style():
-        drawn(page(spectra, objects, table, 1))
-        drawn(page(spectra, objects, nobody, 1))
+        drawn(page(spectra, objects, table, *make_explanations(objects), 1))
+        drawn(page(spectra, objects, nobody, *make_explanations(objects), 1))
         drawn(gallery(spectra, objects))
         drawn(latents(nobody))
 

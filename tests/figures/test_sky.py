@@ -1,8 +1,5 @@
 """Figures of samples: they draw what they are given, also where there is little of it."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,11 +78,3 @@ def test_comparisons_show_every_sample_and_the_criteria(tmp_path):
     assert [line.get_xdata()[0] for line in left.lines[:2]] == [1, 5]
     assert [line.get_xdata()[0] for line in right.lines[:2]] == [0.5, 0.85]
     assert drawn(figure, tmp_path / "comparison.pdf")
-
-
-def test_drawing_needs_neither_torch_nor_trees():
-    program = "import sys, uraniborg.figures.sky; print({'torch', 'sklearn'} & set(sys.modules))"
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "set()"

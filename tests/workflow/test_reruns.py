@@ -49,8 +49,16 @@ AFTER_TRAINING = {
     "scorecard",
     "all",
 }
-# Every rule about outliers but for bases.
+# Every rule about outliers and their attribution but for bases.
 OUTLIERS = {
+    "imo_claims",
+    "imo_evaluate",
+    "imo_explain",
+    "imo_measure",
+    "imo_plot_comparison",
+    "imo_plot_features",
+    "imo_plot_localisation",
+    "imo_plot_perturbation",
     "outlier_baselines",
     "outlier_catalogue",
     "outlier_claims",

@@ -87,6 +87,12 @@ def offered(kind):
     return [path for products in ANALYSES.values() for path in products[kind]]
 
 
+def everything():
+    """Figures, tables, scorecard and benchmarks of all analyses."""
+    tables = ["results/scorecard.parquet", "results/benchmarks.parquet"]
+    return [*offered("figures"), *offered("tables"), *tables]
+
+
 def code(script):
     """Digest of the library modules that a script imports: editing one reruns just its rules."""
     return code_digest(WORKFLOW / "scripts" / script)

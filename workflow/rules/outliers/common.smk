@@ -65,12 +65,23 @@ def outlier_variant(key):
     ]
 
 
+def outlier_model(analysis, variant):
+    """Weights and card of a trained model, or of the one that ships with the project."""
+    if not OUTLIER_VARIANTS[analysis][variant]["kept"]:
+        return model(analysis, variant)
+    folder = f"models/{analysis}/{variant}"
+    return {
+        "weights": resource(f"{folder}/model.safetensors"),
+        "card": resource(f"{folder}/model.json"),
+    }
+
+
 def teacher(wildcards):
     """Weights and card of the model that a variant imitates, none for most."""
     settings = OUTLIER_VARIANTS[wildcards.analysis][wildcards.variant]
     if "teacher" not in settings:
         return []
-    return list(model(wildcards.analysis, settings["teacher"]).values())
+    return list(outlier_model(wildcards.analysis, settings["teacher"]).values())
 
 
 def galaxy_models(part):
@@ -78,7 +89,7 @@ def galaxy_models(part):
 
     def of(wildcards):
         return [
-            model(wildcards.analysis, variant)[part]
+            outlier_model(wildcards.analysis, variant)[part]
             for variant, settings in OUTLIER_VARIANTS[wildcards.analysis].items()
             if settings["train_on"] == OUTLIERS[wildcards.analysis]["train_on"]
         ]

@@ -3,6 +3,7 @@ Pages: the first outliers of the catalogue, one page each, and where they are in
 
 REQUIRED INPUTS:
     results/{analysis}/{survey}/catalogue.parquet
+    results/{analysis}/{survey}/explanations/   see imo.smk
     results/surveys/{survey}/spectra/*.arrow
 OUTPUTS:
     results/{analysis}/{survey}/pages/
@@ -57,11 +58,13 @@ rule outlier_pages:
 
 
 rule outlier_plot_pages:
-    """One page per outlier: spectrum, reconstruction, residual, neighbours, latents."""
+    """One page per outlier: spectrum, reasons, residual, neighbours, latents."""
     input:
         spectra="results/{analysis}/{survey}/pages/spectra.parquet",
         objects="results/{analysis}/{survey}/pages/objects.parquet",
         latents="results/{analysis}/{survey}/pages/latents.parquet",
+        maps="results/{analysis}/{survey}/explanations/maps.parquet",
+        features="results/{analysis}/{survey}/explanations/features.parquet",
     output:
         report(
             directory("results/figures/{analysis}/outliers_{survey}"),

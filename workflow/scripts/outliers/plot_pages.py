@@ -9,7 +9,8 @@ from uraniborg.tables import read_table
 
 with job(snakemake), style():
     inputs, folder = snakemake.input, Path(snakemake.output[0])
-    tables = [read_table(path) for path in (inputs.spectra, inputs.objects, inputs.latents)]
+    names = ("spectra", "objects", "latents", "maps", "features")
+    tables = [read_table(inputs[name]) for name in names]
     objects = tables[1]
     for rank in objects["outlier_rank"][objects["page"]]:
         save(page(*tables, rank), folder / f"{rank:03d}.pdf")

@@ -6,7 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
+from uraniborg.figures.attribution import strip
 from uraniborg.figures.style import COLORS, FLUX_LABEL, TWO_COLUMNS
+from uraniborg.spectra.attribution.names import ELSEWHERE
 from uraniborg.spectra.lines import LINES, Line
 
 __all__ = ["gallery", "latents", "page"]
@@ -27,31 +29,46 @@ _NEAR, _LOCAL = 100, 0.4
 _LINE, _CONTINUUM = 7, 101
 # Least significance of a line that is named, and the largest number of them.
 _PROMINENT, _MOST = 6.0, 10
+# Features that a page names.
+_REASONS = 5
 
 
-def page(spectra: pd.DataFrame, objects: pd.DataFrame, latents: pd.DataFrame, rank: int) -> Figure:
-    """One outlier: spectrum, residual, neighbours, and where it is in the latent space.
+def page(
+    spectra: pd.DataFrame,
+    objects: pd.DataFrame,
+    latents: pd.DataFrame,
+    maps: pd.DataFrame,
+    features: pd.DataFrame,
+    rank: int,
+) -> Figure:
+    """One outlier: spectrum, what makes it one, residual, neighbours, and where it is in the latent
+    space.
 
     Args:
         spectra: The columns `uraniborg.spectra.outliers.pages.SPECTRA_COLUMNS`.
         objects: `OBJECT_COLUMNS`.
         latents: `latent_columns`.
+        maps: The columns `uraniborg.spectra.attribution.maps.MAP_COLUMNS`.
+        features: The columns `uraniborg.spectra.attribution.features.FEATURE_COLUMNS`.
         rank: Which of them.
     """
 
     known = objects[objects["outlier_rank"] == rank].iloc[0]
     spectrum = spectra[spectra["outlier_rank"] == rank]
     figure = Figure(figsize=(TWO_COLUMNS, 9.8))
-    grid = figure.add_gridspec(5, 1, height_ratios=[1.0, 2.6, 1.2, 2.5, 2.2])
+    grid = figure.add_gridspec(6, 1, height_ratios=[1.0, 2.5, 0.35, 1.1, 2.35, 2.2])
     _facts(figure.add_subplot(grid[0]), known)
     top = figure.add_subplot(grid[1])
-    middle = figure.add_subplot(grid[2], sharex=top)
-    below = figure.add_subplot(grid[3], sharex=top)
+    reason = figure.add_subplot(grid[2], sharex=top)
+    middle = figure.add_subplot(grid[3], sharex=top)
+    below = figure.add_subplot(grid[4], sharex=top)
     _spectrum(top, spectrum, known)
+    of_this = known["object_id"]
+    _reason(reason, maps[maps["object_id"] == of_this], features[features["object_id"] == of_this])
     _residual(middle, spectrum, known)
     _neighbours(below, spectrum, known)
     zoom, plane, axes = (
-        figure.add_subplot(part) for part in grid[4].subgridspec(1, 3, width_ratios=[1.15, 1, 1])
+        figure.add_subplot(part) for part in grid[5].subgridspec(1, 3, width_ratios=[1.15, 1, 1])
     )
     _zoom(zoom, spectrum, known)
     _place(plane, axes, latents, known)
@@ -207,6 +224,20 @@ def _prominent(spectrum: pd.DataFrame, z: float) -> list[Line]:
         if found[line] > _PROMINENT and min(apart, default=np.inf) > 0.014 * (high - low):
             named.append(line)
     return named[:_MOST]
+
+
+def _reason(axes: Axes, own: pd.DataFrame, features: pd.DataFrame) -> None:
+    """What its pixels contribute to the score, and to which features they belong."""
+
+    text = "not explained: it has no score"
+    if len(own):
+        strip(axes, own)
+        named = features[features["name"] != ELSEWHERE].head(_REASONS)
+        shares = (f"{row['name']} {100 * row['share']:.0f}%" for _, row in named.iterrows())
+        text = "contributions to the score: " + (", ".join(shares) or "from everywhere")
+    axes.set_yticks([])
+    axes.tick_params(labelbottom=False)
+    axes.set_title(text, loc="left", fontsize=7, color=COLORS["model"], pad=2)
 
 
 def _residual(axes: Axes, spectrum: pd.DataFrame, known: pd.Series) -> None:

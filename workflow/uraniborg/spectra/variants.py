@@ -20,7 +20,7 @@ def model_variants(
     analysis: str, section: Mapping[str, Any], schema: str | Path
 ) -> dict[str, dict[str, Any]]:
     """Settings `architecture`, `training` and, where the analysis has any, `losses` of every
-    variant, by name, with `train_on` and, where it has one, its `teacher`.
+    variant, by name, with `train_on`, `kept` and, where it has one, its `teacher`.
 
     Args:
         analysis: Name of the analysis.
@@ -50,6 +50,7 @@ def model_variants(
         checked = validate({analysis: {**section, **settings}}, schema, name=label)[analysis]
         variants[name] = {part: checked[part] for part in parts}
         variants[name]["train_on"] = changes.get("train_on", section["train_on"])
+        variants[name]["kept"] = changes.get("kept", False)
         _check_rank(label, checked["architecture"])
         teacher = changes.get("teacher")
         if teacher is not None:

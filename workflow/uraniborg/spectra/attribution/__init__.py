@@ -1,0 +1,1 @@
+"""Which pixels of a spectrum make it an outlier."""

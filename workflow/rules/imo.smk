@@ -138,6 +138,7 @@ rule imo_explain:
         card="results/models/{analysis}/default/scorer.json",
         catalogue="results/{analysis}/{survey}/catalogue.parquet",
         spectra=lambda wildcards: shards(wildcards.survey),
+        truth=lambda wildcards: truth(wildcards.survey),
     output:
         spectra="results/{analysis}/{survey}/explanations/spectra.parquet",
         maps="results/{analysis}/{survey}/explanations/maps.parquet",

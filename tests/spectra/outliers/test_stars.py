@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uraniborg.grids import WavelengthGrid
+from uraniborg.spectra.attribution.occlusion import Scales, combined, inverse_occlusion
+from uraniborg.spectra.attribution.scores import StarScore
 from uraniborg.spectra.autoencoder import SpectrumAutoencoder
 from uraniborg.spectra.basis import Basis
+from uraniborg.spectra.dataset import Batch
 from uraniborg.spectra.outliers.star_recovery import (
     RECOVERY_COLUMNS,
     purity,
@@ -270,3 +273,17 @@ def test_types_of_stars():
     stars = pd.DataFrame({"star_temperature": [3000.0, 6200.0, 2e4, 2e4]})
     stars["star_log_g"] = [5.0, 4.0, 4.0, 8.0]
     assert list(star_types(stars)) == ["M", "F", "B", "WD"]
+
+
+def test_evidence_for_a_star_is_attributed_to_its_lines(test_of, galaxy, star):
+    flux, ivar = drawn(star, VELOCITIES[2:3] / _C, snr=30)
+    spectrum = Batch(flux, ivar, REDSHIFTS[2:3])
+    with torch.no_grad():
+        latent = 0.3 + 0.3 * torch.rand(3, 3, generator=torch.Generator().manual_seed(7))
+        ordinary = galaxy.transform(galaxy.decode(latent), spectrum.z.expand(3))
+    maps = inverse_occlusion(StarScore(test_of), spectrum, ordinary, Scales((10, 40), (0, 0)))
+    attribution = combined(maps)
+    near = torch.zeros(GRID.size, dtype=torch.bool)
+    for line in (4102, 4341, 5600, 4227, 5175, 5893):
+        near |= torch.from_numpy(np.abs(GRID.wavelength / line - 1) < 4e-3)
+    assert attribution[near].mean() > 5 * attribution[~near].mean().abs()

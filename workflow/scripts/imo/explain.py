@@ -5,7 +5,7 @@ import torch
 from uraniborg.jobs import job
 from uraniborg.spectra.attribution.explanation import Explainer, write_explanations
 from uraniborg.spectra.attribution.features import SUMMARY_COLUMNS, feature_summary
-from uraniborg.tables import write_table
+from uraniborg.tables import Spectra, write_table
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
@@ -23,6 +23,10 @@ with job(snakemake):
     explanations = explainer.explain(rows, objects["object_id"])
     metadata = explainer.spectra.metadata
     write_explanations(outputs, explanations, metadata)
-    classes = dict(zip(objects["object_id"], objects["spectype"], strict=True))
-    summary = feature_summary(explanations.features, classes)
+    groups = objects["spectype"]
+    if inputs.get("truth"):
+        groups = Spectra(inputs.truth).column("anomaly")[rows]
+    summary = feature_summary(
+        explanations.features, dict(zip(objects["object_id"], groups, strict=True))
+    )
     write_table(outputs.summary, summary, SUMMARY_COLUMNS, metadata)

@@ -19,6 +19,7 @@ from uraniborg.spectra.attribution.names import (
     LOCAL_KINDS,
     TRUE_WINDOW,
 )
+from uraniborg.universe.contaminants import NONE
 
 __all__ = ["comparison", "feature_shares", "localisation", "perturbation", "strip"]
 
@@ -314,7 +315,8 @@ def feature_shares(table: pd.DataFrame) -> Figure:
             axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=6,
                       color="white" if share > 0.6 * top else "black")  # fmt: skip
     numbers = table.drop_duplicates("group").set_index("group")["n"]
-    labels = [f"{_name(name)} ({numbers[name]})" for name in groups]
+    names = {"all": "all outliers", NONE: "no contaminant", "": "unknown"}
+    labels = [f"{names.get(name, _name(name))} ({numbers[name]})" for name in groups]
     axes.set_xticks(range(len(groups)), labels, rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(shares)), [*(name for _, name in rows), "other features", "in none"])
     axes.xaxis.tick_top()
@@ -323,7 +325,8 @@ def feature_shares(table: pd.DataFrame) -> Figure:
     for i in range(1, len(shares)):
         if i >= len(rows) or categories[i] != categories[i - 1]:
             axes.axhline(i - 0.5, color="#888888", lw=0.6)
-    axes.set_xlabel("mean share of the positive attribution [%]")
+    axes.set_xlabel("mean share of the\npositive attribution [%]" if len(groups) < 5 else
+                    "mean share of the positive attribution [%]")  # fmt: skip
     return figure
 
 

@@ -8,6 +8,7 @@ from uraniborg.spectra.attribution.occlusion import (
     Scales,
     attributed,
     combined,
+    consensus,
     inverse_occlusion,
     per_pixel,
     window_sums,
@@ -166,3 +167,16 @@ def test_window_sums():
     sums = window_sums(values, torch.tensor([0, 1, 4]))
     assert sums.tolist() == [[1, 9]]
     assert sums.dtype == torch.float64
+
+
+def test_a_consensus_is_of_all_scales_and_baselines():
+    maps = torch.tensor([[[4.0, 1.0, -1.0, 0.0], [2.0, 8.0, 2.0, 0.0]]], dtype=torch.float64)
+    found = consensus(maps)
+    expected = [(1 * 0.25) ** 0.5, (0.25 * 1) ** 0.5, (1e-6 * 0.25) ** 0.5, 0]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_a_consensus_knows_no_units(explained):
+    maps = inverse_occlusion(explained.score, explained.spectrum, explained.baselines, SCALES)
+    torch.testing.assert_close(consensus(1e3 * maps), consensus(maps))
+    assert (consensus(-maps.abs()) == 0).all()

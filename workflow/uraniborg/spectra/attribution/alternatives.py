@@ -17,12 +17,13 @@ from captum.attr import FeatureAblation, InputXGradient, IntegratedGradients
 from torch import Tensor
 
 from uraniborg.spectra.attribution.fast import fast_inverse_occlusion, fast_occlusion
-from uraniborg.spectra.attribution.occlusion import Scales, combined
+from uraniborg.spectra.attribution.occlusion import Scales, combined, consensus
 from uraniborg.spectra.attribution.scores import LatentScore, Score, WholeScore, is_differentiable
 from uraniborg.spectra.dataset import Batch
 
 __all__ = [
     "COARSE",
+    "FINE",
     "METHODS",
     "NEED_GRADIENT",
     "Method",
@@ -33,6 +34,7 @@ __all__ = [
     "integrated_gradients",
     "inverse_multiscale_occlusion",
     "multiscale_occlusion",
+    "occlusion_consensus",
     "random_attribution",
     "squared_residual",
 ]
@@ -42,6 +44,9 @@ Method = Callable[[Score, Batch, Tensor], Tensor]
 
 COARSE = Scales((16, 64, 256), (10, 42, 170))
 """Windows that are few enough to evaluate all of them: an eighth of the published ones."""
+
+FINE = Scales((1, 4, 16), (0, 2, 10))
+"""The smallest of the published windows."""
 
 # Points along the path from a baseline to the spectrum.
 _STEPS = 16
@@ -58,6 +63,14 @@ def inverse_multiscale_occlusion(score: Score, spectrum: Batch, baselines: Tenso
     return combined(fast_inverse_occlusion(score, spectrum, baselines, scales))
 
 
+def occlusion_consensus(score: Score, spectrum: Batch, baselines: Tensor) -> Tensor:
+    """The same from windows of up to 16 pixels, where all of them agree; see
+    `uraniborg.spectra.attribution.occlusion.consensus`."""
+
+    scales = FINE if is_differentiable(score, spectrum) else COARSE
+    return consensus(fast_inverse_occlusion(score, spectrum, baselines, scales))
+
+
 def multiscale_occlusion(score: Score, spectrum: Batch, baselines: Tensor) -> Tensor:
     """What windows of ordinary spectra undo in the spectrum, of the same scales, per pixel, and
     combined in the same way."""
@@ -69,7 +82,7 @@ def multiscale_occlusion(score: Score, spectrum: Batch, baselines: Tensor) -> Te
 def contributions(score: WholeScore, spectrum: Batch, baselines: Tensor) -> Tensor:
     """What pixels contribute to an outlier score, in its own units, nats: to the surprise of the
     residuals as they do to the statistic that is the most surprising, to that of the latents as
-    inverse multiscale occlusion attributes log p. They add up to the two surprises as weighted.
+    `occlusion_consensus` attributes log p. They add up to the two surprises as weighted.
 
     Args:
         score: The outlier score, no other.
@@ -85,7 +98,7 @@ def contributions(score: WholeScore, spectrum: Batch, baselines: Tensor) -> Tens
         of_residuals = scorer.misfit.shares(spectrum, made)[0, surprises.argmax()].double()
         scores = scorer.score(spectrum, score.log_snr)
     latent_score = LatentScore(scorer, score.snr)
-    of_latents = inverse_multiscale_occlusion(latent_score, spectrum, baselines).clamp_min(0)
+    of_latents = occlusion_consensus(latent_score, spectrum, baselines)
     of_latents = of_latents / of_latents.sum().clamp_min(torch.finfo(of_latents.dtype).tiny)
     latent_surprise = scorer.latent_weight * scores.latent_surprise
     return scores.residual_surprise * of_residuals + latent_surprise * of_latents
@@ -156,6 +169,7 @@ def squared_residual(score: Score, spectrum: Batch, baselines: Tensor) -> Tensor
 
 METHODS: dict[str, Method] = {
     "contributions": contributions,
+    "consensus": occlusion_consensus,
     "inverse_occlusion": inverse_multiscale_occlusion,
     "occlusion": multiscale_occlusion,
     "feature_ablation": feature_ablation,

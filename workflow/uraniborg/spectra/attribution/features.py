@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 BROAD_LINES = (
+    Line("Lyα", 1215.7),
+    Line("Si IV", 1396.8),
+    Line("C IV", 1549.1),
+    Line("C III]", 1908.7),
     Line("Mg II", 2799.1),
     Line("Hδ", 4102.9),
     Line("Hγ", 4341.7),

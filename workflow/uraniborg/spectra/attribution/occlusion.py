@@ -24,6 +24,7 @@ __all__ = [
     "Scales",
     "attributed",
     "combined",
+    "consensus",
     "inverse_occlusion",
     "per_pixel",
     "window_sums",
@@ -32,6 +33,8 @@ __all__ = [
 # Of the largest standard deviation of any scale: a scale where all baselines agree, or say nothing,
 # counts as if they differed by this much.
 _AGREEMENT = 1e-3
+# Of the largest value of a map: what counts least in a consensus.
+_DISAGREEMENT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,25 @@ def combined(attribution: Tensor) -> Tensor:
     smallest = spread.maximum(floor).amin(dim=0)
     weight = smallest / spread.maximum(floor)
     return (weight * mean).sum(dim=0) / weight.sum(dim=0)
+
+
+def consensus(attribution: Tensor) -> Tensor:
+    """One number per pixel, shape (L,): the geometric mean of what is positive over all scales and
+    baselines, each in units of its largest value. Not in the paper.
+
+    A pixel counts as far as all agree that it raises the score. What raises it in one ordinary
+    spectrum alone, or only together with its wider surroundings, hardly does.
+
+    Args:
+        attribution: Shape (scales, K, L).
+    """
+
+    positive = attribution.clamp_min(0)
+    largest = positive.amax(dim=2, keepdim=True)
+    share = positive / largest.clamp_min(torch.finfo(positive.dtype).tiny)
+    mean = share.clamp_min(_DISAGREEMENT).log().mean(dim=(0, 1)).exp()
+    # No one says that a pixel counts.
+    return mean.where(positive.amax(dim=(0, 1)) > 0, 0)
 
 
 def window_sums(values: Tensor, edges: Tensor) -> Tensor:

@@ -115,5 +115,5 @@ def test_features_of_a_catalogue_are_drawn(groups, tmp_path):
     assert {"Hα", "[O III]", "Hβ"} <= set(rows)
     assert rows[-2:] == ["other features", "in none"]
     columns = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert columns[0] == "all contaminants (15)"
+    assert columns[0] == "all outliers (15)"
     assert len(columns) == len(groups) + 1

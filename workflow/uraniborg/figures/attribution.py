@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, PercentFormatter
 
+from uraniborg.figures.names import kind_name
 from uraniborg.figures.style import COLORS, FLUX_LABEL, TWO_COLUMNS
 from uraniborg.spectra.attribution.names import (
     CATEGORIES,
@@ -19,7 +20,6 @@ from uraniborg.spectra.attribution.names import (
     LOCAL_KINDS,
     TRUE_WINDOW,
 )
-from uraniborg.universe.contaminants import NONE
 
 __all__ = ["comparison", "feature_shares", "localisation", "perturbation", "strip"]
 
@@ -34,10 +34,6 @@ _NAMES = {
     "local": "local anomalies",
     "extended": "extended anomalies",
     "whole": "whole spectra",
-    "type1_agn": "type-1 AGN",
-    "bal_quasar": "BAL quasar",
-    "qso": "QSO",
-    "QSO": "QSO",
 }
 # Colours, markers and lines of methods in their order (Okabe & Ito 2008); those that are controls
 # have their own.
@@ -315,7 +311,7 @@ def feature_shares(table: pd.DataFrame) -> Figure:
             axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=6,
                       color="white" if share > 0.6 * top else "black")  # fmt: skip
     numbers = table.drop_duplicates("group").set_index("group")["n"]
-    names = {"all": "all outliers", NONE: "no contaminant", "": "unknown"}
+    names = {"all": "all outliers", "": "unknown"}
     labels = [f"{names.get(name, _name(name))} ({numbers[name]})" for name in groups]
     axes.set_xticks(range(len(groups)), labels, rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(shares)), [*(name for _, name in rows), "other features", "in none"])
@@ -349,7 +345,7 @@ def _method(name: str) -> str:
 
 
 def _name(group: str) -> str:
-    return _NAMES.get(group, group.replace("_", " "))
+    return _NAMES.get(group) or kind_name(group)
 
 
 def _offset(i: int, number: int, width: float) -> float:

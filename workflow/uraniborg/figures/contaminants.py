@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from uraniborg.figures.names import kind_name
 from uraniborg.figures.style import COLORS, TWO_COLUMNS
 
 __all__ = ["contaminants"]
@@ -60,8 +61,7 @@ def _panel(axes: Axes, kind: str, rows: pd.DataFrame) -> None:
     top = both.max() if kind in _ZOOM else np.quantile(both, 0.998)
     axes.set(xlim=(low, high), ylim=(min(0, np.quantile(both, 0.002)), 1.5 * top))
     axes.yaxis.set_major_locator(MaxNLocator(3))
-    name = kind.replace("_", " ").replace("type1 agn", "type-1 AGN").replace("bal", "BAL")
-    axes.text(0.015, 0.94, name, transform=axes.transAxes, va="top", weight="bold")
+    axes.text(0.015, 0.94, kind_name(kind), transform=axes.transAxes, va="top", weight="bold")
     redshift = f"$z$ = {first['z']:.3f}"
     if abs(first["z"] - first["z_catalogue"]) > 1e-3:
         redshift += f", catalogued {first['z_catalogue']:.3f}"

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
 from uraniborg.figures.attribution import strip
+from uraniborg.figures.names import kind_name
 from uraniborg.figures.style import COLORS, FLUX_LABEL, TWO_COLUMNS
 from uraniborg.spectra.attribution.names import ELSEWHERE
 from uraniborg.spectra.lines import LINES, Line
@@ -20,8 +21,6 @@ _LINEAR = 5.0
 # Colours and markers of kinds: those that are alike in colour differ in shape.
 _HUES = ("#d55e00", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#882255")
 _MARKS = "ovs^DPX<>*d+x1"
-_NAMES = {"type1_agn": "type-1 AGN", "bal_quasar": "BAL quasar", "none": "no contaminant",
-          "qso": "quasar"}  # fmt: skip
 # Pixels to either side of the largest residual, and the share of what a model misses that has to be
 # there for the gallery to show just these.
 _NEAR, _LOCAL = 100, 0.4
@@ -122,15 +121,11 @@ def _facts(axes: Axes, known: pd.Series) -> None:
 
 
 def _truth(known: pd.Series) -> str:
-    text = _name(known["anomaly"])
+    text = kind_name(known["anomaly"])
     if known["anomaly"] != "none":
         strength = f"{known['anomaly_strength']:.3g}".replace("-", "−")
         text += f", strength {strength} {known['anomaly_unit']}".rstrip()
     return text
-
-
-def _name(kind: str) -> str:
-    return _NAMES.get(kind, kind.replace("_", " "))
 
 
 def _spectrum(axes: Axes, spectrum: pd.DataFrame, known: pd.Series) -> None:
@@ -435,7 +430,7 @@ def _small(axes: Axes, spectrum: pd.DataFrame, known: pd.Series) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(labelsize=6)
-    name = _name(known["anomaly"] or known["spectype"].lower())
+    name = kind_name(known["anomaly"] or known["spectype"].lower())
     axes.set_title(f"{known['outlier_rank']}  {name}", loc="left", pad=2, weight="bold", fontsize=7)
     score = known["outlier_score"]
     text = f"score {score:.1f}" if np.isfinite(score) else "not scored"
@@ -489,7 +484,7 @@ def _surprises(axes: Axes, table: pd.DataFrame, looks: dict) -> None:
     dots = {"ls": "", "marker": ".", "ms": 2, "mew": 0, "color": COLORS["line"], "rasterized": True}
     others = "others, " if looks else ""
     rows = {
-        **{_name(kind): (table[table["group"] == kind], look) for kind, look in looks.items()},
+        **{kind_name(kind): (table[table["group"] == kind], look) for kind, look in looks.items()},
         f"{others}a sample": (_crowd(table, "sample"), dots),
         f"{others}first by rank": (_crowd(table, "chosen"), {**dots, "marker": "*", "ms": 6,
                                                        "color": _OWN}),

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from uraniborg.figures.names import KIND_NAMES
 from uraniborg.figures.style import COLORS, TWO_COLUMNS
 from uraniborg.spectra.outliers.recovery import IN_THE_INSTRUMENT, OUTLIER_SCORE, TOP
 from uraniborg.universe.contaminants import KINDS, NONE
@@ -28,22 +29,6 @@ _GROUPS = {
     "all": "all contaminants",
     "on_the_sky": "on the sky",
     "in_the_instrument": "in the instrument",
-}
-_KINDS = {
-    "star_blend": "star + galaxy",
-    "galaxy_pair": "pair of galaxies",
-    "extreme_reddening": "extreme reddening",
-    "star": "star",
-    "wrong_redshift": "wrong redshift",
-    "double_peaked": "double-peaked lines",
-    "irregular_lines": "irregular lines",
-    "type1_agn": "type-1 AGN",
-    "bal_quasar": "BAL quasar",
-    "quasar": "quasar",
-    "sky_failure": "sky subtraction failed",
-    "spike": "cosmic rays, ghosts",
-    "arm_jump": "jump between arms",
-    "scattered_light": "scattered light",
 }
 
 
@@ -129,7 +114,7 @@ def outlier_ranks(curve: pd.DataFrame) -> Figure:
     ours = curve[curve["score"] == OUTLIER_SCORE]
     for axes, kind in zip(panels.T.flatten(), kinds, strict=False):
         _by_kind(axes, ours[ours["group"] == kind], size)
-        axes.set_title(_KINDS[kind], loc="left", fontsize=7, pad=2)
+        axes.set_title(KIND_NAMES[kind], loc="left", fontsize=7, pad=2)
     for axes in panels.T.flatten()[len(kinds) :]:
         axes.set_visible(False)
     right.supxlabel("rank by outlier score", fontsize=8)
@@ -188,11 +173,11 @@ def outlier_recovery(table: pd.DataFrame) -> Figure:
 
 
 def _areas(axes: Axes, table: pd.DataFrame) -> None:
-    labels = {**_GROUPS, **_KINDS}
+    labels = {**_GROUPS, **KIND_NAMES}
     numbers = table.drop_duplicates("group").set_index("group")["n"]
     groups = [group for group in labels if group in numbers.index]
     # A gap between groups and kinds.
-    place = {group: i + (0.6 if group in _KINDS else 0) for i, group in enumerate(groups)}
+    place = {group: i + (0.6 if group in KIND_NAMES else 0) for i, group in enumerate(groups)}
     # The control is drawn of groups only: of few objects, it may be anywhere.
     drawn = table[(table["score"] != "random") | table["group"].isin(_GROUPS)]
     for i, (name, (_, color, marker, _)) in enumerate(_SCORES.items()):

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from uraniborg.nets.convolution import convolution_stage
 from uraniborg.nets.layers import ResidualLinear, multilayer_perceptron
 
-__all__ = ["PublishedEncoder", "Encoder", "RestframeEncoder"]
+__all__ = [
+    "Encoder",
+    "PublishedEncoder",
+    "RestframeEncoder",
+    "brightness",
+    "relative_coefficients",
+]
 
 
 class Encoder(Protocol):
@@ -155,19 +161,17 @@ class RestframeEncoder(nn.Module):
         """
 
         information, projection = self.normal_equations(flux, ivar, z)
-        # How bright it is roughly: the amplitude of the mean alone, above its own noise, in whose
-        # units the prior of the coefficients holds.
         weight = information[:, 0, 0].clamp_min(torch.finfo(flux.dtype).tiny)
-        scale = (projection[:, 0] / weight).maximum(weight.rsqrt())
+        scale = brightness(projection[:, 0], weight)
         prior = torch.diag(nn.functional.pad(1 / self.variance, (1, 0)))
         matrix = information * scale[:, None, None].square() + prior
         # Without a good pixel there is nothing to solve for, and no amplitude.
         empty = information[:, 0, 0] <= 0
         matrix = torch.where(empty[:, None, None], torch.eye(len(prior)).to(prior), matrix)
         solution = torch.linalg.solve(matrix, projection * scale[:, None])
-        # Coefficients of a spectrum that is all noise would be divided by next to nothing.
-        relative = solution[:, 0].clamp_min(0.1).masked_fill(empty, torch.nan)
-        return relative * scale, solution[:, 1:] / relative[:, None]
+        amplitude, coefficients = relative_coefficients(solution)
+        amplitude = amplitude.masked_fill(empty, torch.nan)
+        return amplitude * scale, coefficients.masked_fill(empty[:, None], torch.nan)
 
     def normal_equations(self, flux: Tensor, ivar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Information matrix (N, K + 1, K + 1) and projection (N, K + 1) of the mean and the
@@ -186,6 +190,27 @@ class RestframeEncoder(nn.Module):
     @property
     def _components(self) -> Tensor:
         return torch.cat([self.mean[None], self.basis])
+
+
+def brightness(projection: Tensor, weight: Tensor) -> Tensor:
+    """How bright spectra are roughly: the amplitude of the mean alone, above its own noise, in
+    whose units the prior of the coefficients holds.
+
+    Args:
+        projection: On the mean, of any shape.
+        weight: Information about its amplitude, of a shape that goes with it.
+    """
+
+    return (projection / weight).maximum(weight.rsqrt())
+
+
+def relative_coefficients(solution: Tensor) -> tuple[Tensor, Tensor]:
+    """Amplitude of the mean (N,), and coefficients (N, K) in units of it, of solutions (N, K + 1)
+    in units of the brightness; those of a spectrum that is all noise would be divided by next to
+    nothing."""
+
+    amplitude = solution[:, 0].clamp_min(0.1)
+    return amplitude, solution[:, 1:] / amplitude[:, None]
 
 
 def _renew_products(encoder: RestframeEncoder, _: object) -> None:

@@ -37,6 +37,13 @@ class Reconstruction(NamedTuple):
     amplitude: Tensor
     observed: Tensor
 
+    @property
+    def light(self) -> Tensor:
+        """What is observed, nothing where that would be negative, shape (N, L): nothing is a better
+        model than light that is negative."""
+
+        return self.observed * (self.amplitude > 0)[:, None]
+
 
 class SpectrumAutoencoder(nn.Module):
     """SPENDER (Melchior et al. 2023, arXiv:2211.07890): encode, decode in the rest frame, redshift.

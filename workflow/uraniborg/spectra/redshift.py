@@ -306,8 +306,7 @@ class RedshiftEstimator:
     def _observed(self, flux: Tensor, ivar: Tensor, position: Tensor) -> Tensor:
         """Reconstructions (N, L), nothing where they would be negative."""
 
-        reconstruction = self.model(flux, ivar, 10**position - 1)
-        return reconstruction.observed * (reconstruction.amplitude > 0)[:, None]
+        return self.model(flux, ivar, 10**position - 1).light
 
 
 def complete_redshifts(

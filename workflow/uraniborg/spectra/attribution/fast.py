@@ -13,7 +13,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from uraniborg.nets.encoders import RestframeEncoder
+from uraniborg.nets.encoders import RestframeEncoder, brightness, relative_coefficients
 from uraniborg.spectra.attribution.occlusion import (
     Estimate,
     PastedSpectra,
@@ -109,14 +109,12 @@ class PastedProjections:
     def _scored(self, projection: Tensor) -> Tensor:
         """Scores (N,) of projections (N, rank + 1)."""
 
-        # As `RestframeEncoder.coefficients` has it, for one information matrix.
-        scale = (projection[:, :1] / self._weight).maximum(self._weight.rsqrt())
+        scale = brightness(projection[:, :1], self._weight)
         relative = scale * (projection @ self._modes)
         relative = relative / (scale.square() * self._share + (1 - self._share))
         solution = relative @ self._modes.T
-        coefficients = solution[:, 1:] / solution[:, :1].clamp_min(0.1)
-        standard = coefficients.float() / self.encoder.variance.sqrt()
-        return self.score.of_latents(self.encoder.network(standard)).double()
+        coefficients = relative_coefficients(solution)[1]
+        return self.score.of_latents(self.encoder.latents(coefficients.float())).double()
 
 
 def pasting(

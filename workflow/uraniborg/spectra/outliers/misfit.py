@@ -224,10 +224,8 @@ def _blocks(batch: Batch, reconstruction: Reconstruction) -> Iterator[_Blocks]:
 def _pixels(batch: Batch, reconstruction: Reconstruction) -> _Blocks:
     """Blocks of one pixel."""
 
-    # Nothing is a better model than light that is negative.
     weight = batch.ivar.sqrt()
-    signal = reconstruction.observed * weight
-    signal *= (reconstruction.amplitude > 0)[:, None]
+    signal = reconstruction.light * weight
     return _Blocks((batch.ivar > 0).to(weight), batch.flux * weight - signal, signal)
 
 

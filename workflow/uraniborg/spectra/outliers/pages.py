@@ -220,7 +220,7 @@ class _Found(NamedTuple):
         surprise = scorer.residual_tail.surprise(values, log_snr(chosen["snr"].to_numpy()[here]))
         statistic = surprise.nan_to_num(nan=-1.0).argmax(dim=1)
         norm = torch.from_numpy(dataset.norm)[:, None]
-        found.model[here] = _light(made) * norm
+        found.model[here] = made.light * norm
         found.residual[here] = _residual(scorer.misfit, batch, made, statistic)
         found.statistic[here] = statistic
         place = {name: row for row, name in enumerate(scorer.reference.object_id)}
@@ -228,17 +228,11 @@ class _Found(NamedTuple):
             row = np.array([place.get(known, -1) for known in chosen[name][here]])
             neighbour = scorer.reference.latent[row]
             absent = torch.from_numpy(row < 0)
-            light = _light(scorer.model.reconstruct(neighbour, *batch)) * norm
+            light = scorer.model.reconstruct(neighbour, *batch).light * norm
             distance = (neighbour - own).double().norm(dim=1)
             found.neighbours[i, here] = light.masked_fill(absent[:, None], torch.nan)
             found.distance[i, here] = distance.masked_fill(absent, torch.nan)
         return found
-
-
-def _light(made: Reconstruction) -> Tensor:
-    """The reconstruction, nothing where it would be negative, shape (N, L)."""
-
-    return made.observed * (made.amplitude > 0)[:, None]
 
 
 def _residual(misfit: ModelMisfit, batch: Batch, made: Reconstruction, statistic: Tensor) -> Tensor:

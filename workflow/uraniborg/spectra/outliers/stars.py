@@ -205,7 +205,7 @@ class StarOrGalaxy:
     def _star_chi2(self, flux: Tensor, ivar: Tensor, position: Tensor) -> Tensor:
         """Chi-squared (N,) of the star model at log10(1 + z)."""
 
-        return _chi2(flux, ivar, _observed(self.star(flux, ivar, 10**position - 1)))
+        return _chi2(flux, ivar, self.star(flux, ivar, 10**position - 1).light)
 
 
 def _known_pixels(star: SpectrumAutoencoder) -> Tensor:
@@ -232,7 +232,7 @@ class _Fit(NamedTuple):
     @classmethod
     def of(cls, model: SpectrumAutoencoder, batch: Batch, log_prob: LogProb | None) -> Self:
         fit = model(*batch)
-        observed = _observed(fit)
+        observed = fit.light
         chi2 = _chi2(batch.flux, batch.ivar, observed)
         freedom = ((batch.ivar > 0).sum(dim=1) - model.parameters_per_object).clamp_min(1).double()
         scale = (chi2 / freedom).clamp_min(1)
@@ -267,12 +267,6 @@ def _log_volume(
     fisher = weighted @ weighted.mT / scale[:, None, None]
     # What data do not constrain at all is left to a Gaussian of unit width.
     return 0.5 * (size * np.log(2 * np.pi) - torch.logdet(fisher + torch.eye(size).double()))
-
-
-def _observed(fit: Reconstruction) -> Tensor:
-    """Reconstructions (N, L), nothing where they would be negative."""
-
-    return fit.observed * (fit.amplitude > 0)[:, None]
 
 
 def _chi2(flux: Tensor, ivar: Tensor, model: Tensor) -> Tensor:

@@ -165,7 +165,7 @@ rule imo_explain:
 
 
 rule imo_examples:
-    """Compares methods on the strangest real objects of each class."""
+    """Compares methods on the strangest real objects of each class, and at broad lines."""
     input:
         weights="results/models/{analysis}/default/scorer.safetensors",
         card="results/models/{analysis}/default/scorer.json",
@@ -175,6 +175,7 @@ rule imo_examples:
         spectra="results/imo/{analysis}/{survey}/spectra.parquet",
         maps="results/imo/{analysis}/{survey}/maps.parquet",
         features="results/imo/{analysis}/{survey}/features.parquet",
+        numbers="results/imo/{analysis}/{survey}/numbers.json",
     log:
         "results/logs/imo/examples/{analysis}/{survey}.log",
     benchmark:
@@ -331,7 +332,14 @@ rule imo_plot_features:
 
 use rule spender_claims as imo_claims with:
     input:
-        numbers=expand("results/imo/{score}/numbers.json", score=IMO["scores"]),
+        numbers=[
+            *expand("results/imo/{score}/numbers.json", score=IMO["scores"]),
+            *(
+                f"results/imo/{IMO['explain']}/{survey}/numbers.json"
+                for survey in EXPLAINED[IMO["explain"]]
+                if SURVEYS[survey].data == "real"
+            ),
+        ],
         spectra=shards(IMO["survey"])[0],
     output:
         "results/claims/imo.json",

@@ -125,12 +125,40 @@ def test_methods_are_measured_on_known_anomalies(explained, spectra, catalogue, 
 
 
 def test_one_example_of_every_class(explainer):
-    again, rows, titles = explainer.examples(5)
+    again = explainer.at_survey_redshifts()
+    rows, titles = again.examples(5)
     assert [title.split(",")[0] for title in titles] == ["GALAXY AGN", "GALAXY STARFORMING"]
     assert [row % 2 for row in rows] == [1, 0]
     # The survey's own redshift, not an estimated one.
     assert np.isnan(again.catalogue["z"][3])
     assert 3 not in rows
+    assert list(again.examples(1)[1]) == titles[:1]
+
+
+def test_attribution_at_broad_lines(explained, toy, folder, catalogue, tmp_path):
+    spectra = Spectra(folder / "spectra.arrow")
+    scalars = spectra.scalars.assign(subclass="AGN BROADLINE")
+    with SpectraWriter(tmp_path / "s.arrow", spectra.grid, metadata={"data": "real"}) as writer:
+        writer.write(
+            scalars,
+            flux=spectra.vectors("flux", np.arange(N)),
+            ivar=spectra.vectors("ivar", np.arange(N)),
+        )
+    methods = ("consensus", "random")
+    broad = Explainer(
+        explained.scorer,
+        Spectra(tmp_path / "s.arrow"),
+        catalogue,
+        score="log_prob",
+        methods=methods,
+        number=2,
+    )
+    numbers = broad.broad_lines()
+    assert set(numbers) == {f"broad_line_excess_{name}" for name in methods}
+    assert numbers["broad_line_excess_random"]["value"] == pytest.approx(1, abs=0.2)
+    assert all(number["n"] == N - 1 for number in numbers.values())
+    none = Explainer(explained.scorer, spectra, catalogue, methods=methods)
+    assert none.broad_lines() == {}
 
 
 def test_every_score_has_its_methods():

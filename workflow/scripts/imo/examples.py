@@ -1,7 +1,10 @@
-"""Compares methods on the strangest objects of each class of a survey."""
+"""Compares methods on the strangest objects of each class, and at broad lines, of a real survey."""
+
+import json
 
 import torch
 
+from uraniborg.files import atomic
 from uraniborg.jobs import job
 from uraniborg.spectra.attribution.explanation import Explainer, methods_of, write_explanations
 
@@ -18,6 +21,11 @@ with job(snakemake):
         methods=methods_of("log_prob"),
         **params.ordinary,
     )
-    explainer, rows, titles = explainer.examples(params.examples)
-    explanations = explainer.explain(rows, titles)
+    # No redshift of the search, which may be of the wrong kind of object.
+    explainer = explainer.at_survey_redshifts()
+    explanations = explainer.explain(*explainer.examples(params.examples))
     write_explanations(snakemake.output, explanations, explainer.spectra.metadata)
+    numbers = {f"real_{name}": number for name, number in explainer.broad_lines().items()}
+    print(numbers)
+    with atomic(snakemake.output.numbers) as temporary:
+        temporary.write_text(json.dumps(numbers, indent=2) + "\n")

@@ -17,8 +17,17 @@ from uraniborg.instruments.spectrograph import spectrograph
 from uraniborg.progress import Progress
 from uraniborg.spectra.attribution.alternatives import METHODS, NEED_GRADIENT
 from uraniborg.spectra.attribution.baselines import ordinary_spectra
-from uraniborg.spectra.attribution.evaluation import evaluated, outlier_percentile
-from uraniborg.spectra.attribution.features import FEATURE_COLUMNS, bright_sky, features
+from uraniborg.spectra.attribution.evaluation import (
+    evaluated,
+    mass_inside,
+    outlier_percentile,
+)
+from uraniborg.spectra.attribution.features import (
+    BROAD_LINES,
+    FEATURE_COLUMNS,
+    bright_sky,
+    features,
+)
 from uraniborg.spectra.attribution.maps import MAP_COLUMNS, SPECTRA_COLUMNS, map_tables
 from uraniborg.spectra.attribution.names import EXTENDED_KINDS, LOCAL_KINDS
 from uraniborg.spectra.attribution.scores import LatentScore, Score, WholeScore
@@ -41,6 +50,9 @@ __all__ = [
 
 SCORES = {"log_prob": LatentScore, "outlier_score": WholeScore}
 """What of a catalogue can be explained: minus log p of the latents, and the whole score."""
+
+
+_C = 299792.458
 
 
 def methods_of(score: str) -> tuple[str, ...]:
@@ -187,9 +199,8 @@ class Explainer:
         rows = np.argsort(self.catalogue["outlier_rank"].to_numpy())
         return rows[self.explainable[rows]][:number]
 
-    def examples(self, number: int) -> tuple[Self, np.ndarray, list[str]]:
-        """The strangest object of each of some classes at the survey's own redshift: an explainer
-        that takes this redshift, rows and titles.
+    def examples(self, number: int) -> tuple[np.ndarray, list[str]]:
+        """The strangest object of each of some classes: rows and titles.
 
         Quasars come first, then galaxies with an active nucleus, which are known to be strange.
 
@@ -197,18 +208,56 @@ class Explainer:
             number: Objects at most.
         """
 
-        known = self.spectra.scalars[["spectype", "subclass", "z", "snr"]]
-        explainer = replace(self, catalogue=self._scored_at(known["z"].to_numpy(np.float64)))
+        known = self.spectra.scalars[["spectype", "subclass", "z"]]
         # Subclasses such as `AGN BROADLINE` and `STARFORMING`; those of quasars tell little.
         galaxy = known["spectype"] == "GALAXY"
         group = known["spectype"].where(~galaxy, known["spectype"] + " " + known["subclass"])
-        order = np.argsort(-np.nan_to_num(explainer.values, nan=-np.inf), kind="stable")
-        order = [row for row in order if explainer.explainable[row]]
+        order = np.argsort(-np.nan_to_num(self.values, nan=-np.inf), kind="stable")
+        order = [row for row in order if self.explainable[row]]
         first = {group[row]: row for row in reversed(order) if known["spectype"][row] != "STAR"}
         names = sorted(first, key=lambda name: (name != "QSO", "AGN" not in name, name))[:number]
         rows = np.array([first[name] for name in names])
         titles = [f"{name.strip()}, z = {known['z'][first[name]]:.3f}" for name in names]
-        return explainer, rows, titles
+        return rows, titles
+
+    def at_survey_redshifts(self) -> Self:
+        """The same with the survey's own redshifts, and the scores that objects have there."""
+
+        z = self.spectra.column("z").astype(np.float64)
+        return replace(self, catalogue=self._scored_at(z))
+
+    def broad_lines(self, velocity: float = 5000.0) -> dict[str, dict[str, float]]:
+        """How much more of the positive attribution than of the pixels is near lines that active
+        nuclei have broad, mean over quasars and galaxies that the survey calls broad-lined.
+
+        Args:
+            velocity: What is near, to either side, in km/s.
+
+        Returns:
+            `broad_line_excess_{method}` for every method; none without such objects.
+        """
+
+        known = self.spectra.scalars
+        broad = (known["spectype"] == "QSO") | known["subclass"].str.contains("BROADLINE")
+        rows, wavelength = np.flatnonzero(broad & self.explainable), self.spectra.grid.wavelength
+        excess: dict[str, list[float]] = {name: [] for name in self.methods}
+        for outlier in self.outliers(rows):
+            lines = np.array([line.wavelength for line in BROAD_LINES]) * (1 + outlier.z)
+            near = (np.abs(wavelength / lines[:, None] - 1) < velocity / _C).any(axis=0)
+            good = outlier.spectrum.ivar[0].numpy() > 0
+            for name, attribution in self.attributions(outlier).items():
+                share = mass_inside(attribution, near, good) / near[good].mean()
+                excess[name].append(share)
+        return {
+            f"broad_line_excess_{name}": {
+                "value": float(np.mean(values)),
+                "uncertainty": float(np.std(values, ddof=1) / np.sqrt(len(values))),
+                "n": len(values),
+                "data": self.spectra.metadata["data"],
+            }
+            for name, values in excess.items()
+            if len(values) > 1
+        }
 
     def _scored_at(self, z: np.ndarray) -> pd.DataFrame:
         """The catalogue with other redshifts."""

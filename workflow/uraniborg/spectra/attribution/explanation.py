@@ -53,12 +53,14 @@ SCORES = {"log_prob": LatentScore, "outlier_score": WholeScore}
 
 
 _C = 299792.458
+_SLOW = {"consensus", "occlusion"}
 
 
 def methods_of(score: str) -> tuple[str, ...]:
     """Names of the methods that can attribute a score, in order."""
 
-    without = {"contributions"} if score == "log_prob" else NEED_GRADIENT
+    # Of a score without a gradient each kind of occlusion takes seconds per object.
+    without = {"contributions"} if score == "log_prob" else NEED_GRADIENT | _SLOW
     return tuple(name for name in METHODS if name not in without)
 
 

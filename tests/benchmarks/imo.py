@@ -156,10 +156,10 @@ def of_encoder(
                 **of_peer,
             ),
             measured(
-                f"1 - correlation with the published map: {title}",
-                1e6 * (1 - correlation),
+                f"correlation with the published map: {title}",
+                correlation,
                 math.nan,
-                unit="1e-6",
+                unit="",
                 **common,
             ),
         ]

@@ -229,7 +229,7 @@ def manual(schemas: str | Path) -> str:
 # Configuration
 
 `config/config.yaml` is the default: simulated surveys, a laptop, offline. Files given to
-`snakemake --configfile` are laid over it in order: `test.yaml` (every rule in a minute or two),
+`snakemake --configfile` are laid over it in order: `test.yaml` (every rule with little data),
 `real.yaml` (real spectra), `sky.yaml` (real sky fibres), `paper.yaml` (the papers' scale), or your
 own, which holds only what differs. Single keys: `--config gpus=1 'spender={train_on: my_survey}'`.
 Targets go before these options, which take all words that follow them.

@@ -179,5 +179,14 @@ def test_nothing_anomalous_is_an_error(explainer, folder, tmp_path):
 
 
 def test_the_catalogue_of_another_survey_is_refused(explained, spectra, catalogue):
-    with pytest.raises(UserError, match=r"spectra\.arrow: the catalogue is of another survey"):
+    with pytest.raises(UserError, match=r"spectra\.arrow: the catalogue is of other objects"):
         Explainer(explained.scorer, spectra, catalogue.iloc[::-1])
+
+
+def test_unknown_names_are_refused(explained, spectra, catalogue):
+    for settings in ({"score": "logp"}, {"methods": ("nonsense",)}):
+        with pytest.raises(UserError, match=r"logp|nonsense"):
+            Explainer(explained.scorer, spectra, catalogue, **settings)
+    assert Explainer(explained.scorer, spectra, catalogue, score="log_prob").methods == (
+        "consensus",
+    )

@@ -10,12 +10,13 @@ from uraniborg.spectra.outliers.pages import (
     outlier_pages,
 )
 from uraniborg.spectra.outliers.scorer import OutlierScorer
-from uraniborg.tables import Spectra, read_table, write_table
+from uraniborg.tables import Spectra, read_metadata, read_table, write_table
 
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
-    scorer = OutlierScorer.load(inputs.weights, inputs.card)
+    floor = float(read_metadata(inputs.catalogue)["misfit_floor"])
+    scorer = OutlierScorer.load(inputs.weights, inputs.card, floor)
     spectra = Spectra(inputs.spectra)
     tables = outlier_pages(
         scorer,

@@ -11,8 +11,8 @@ from uraniborg.tables import Spectra, read_table, write_table
 with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     inputs = snakemake.input
-    scorer = OutlierScorer.load(inputs.weights, inputs.card)
-    scorer.misfit.at_least(snakemake.params.misfit_floor)
+    floor = snakemake.params.misfit_floor
+    scorer = OutlierScorer.load(inputs.weights, inputs.card, floor)
     spectra = Spectra(inputs.spectra)
     stars = read_table(inputs.stars) if inputs.get("stars") else None
     table = score_shard(scorer, spectra, snakemake.params.redshift, stars)

@@ -35,18 +35,19 @@ _NAMES = {
     "extended": "extended anomalies",
     "whole": "whole spectra",
 }
-# Colours, markers and lines of methods in their order (Okabe & Ito 2008); those that are controls
-# have their own.
-_LOOKS = (
-    (COLORS["model"], "o", "-"),
-    (COLORS["truth"], "s", "--"),
-    ("#e69f00", "^", "-."),
-    (COLORS["reference"], "D", (0, (4, 1, 1, 1, 1, 1))),
-    ("#cc79a7", "v", (0, (6, 2))),
-    (COLORS["line"], "P", (0, (2, 1))),
-    ("#882255", "X", (0, (5, 1, 1, 1))),
-    ("#999933", "<", (0, (1, 1))),
-)
+# Colours, markers and lines of methods (Okabe & Ito 2008).
+_LOOKS = {
+    "consensus": (COLORS["model"], "o", "-"),
+    "contributions": (COLORS["model"], "o", "-"),
+    "inverse_occlusion": (COLORS["truth"], "s", "--"),
+    "occlusion": ("#e69f00", "^", "-."),
+    "feature_ablation": (COLORS["reference"], "D", (0, (4, 1, 1, 1, 1, 1))),
+    "gradient_x_input": ("#cc79a7", "v", (0, (6, 2))),
+    "integrated_gradients": (COLORS["line"], "P", (0, (2, 1))),
+    "expected_gradients": ("#882255", "X", (0, (5, 1, 1, 1))),
+    "residual": ("#999933", "<", (0, (1, 1))),
+}
+_UNKNOWN = ("#444444", "*", "-")
 _CONTROLS = {"random": (COLORS["data"], ".", ":"), TRUE_WINDOW: ("black", "|", "-")}
 # Bins of wavelength that strips are drawn in: as many as can be told apart.
 _BINS = 900
@@ -185,7 +186,7 @@ def localisation(table: pd.DataFrame, detected: bool = True) -> Figure:
     middle.set(xlim=(-0.03, 1.03), xlabel="largest one inside or next to it")
     middle.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _by_snr(right, table[(table["group"] == "local") & ~everything], methods)
-    handles = [_handle(name, methods) for name in methods]
+    handles = [_handle(name) for name in methods]
     uniform = Line2D([], [], color="black", marker="|", ls="", ms=7, label="uniform (expected)")
     figure.legend(handles=[*handles, uniform], loc="outside upper center", ncols=4)
     return figure
@@ -196,7 +197,7 @@ def _by_group(
 ) -> None:
     place = {name: i for i, name in enumerate(groups)}
     for i, method in enumerate(methods):
-        color, marker, _ = _look(method, methods)
+        color, marker, _ = _look(method)
         here = table[(table["method"] == method) & table["group"].isin(groups)]
         y = here["group"].map(place).astype(float) + _offset(i, len(methods), 0.78)
         axes.errorbar(here[measure].clip(lower=_LEAST), y, xerr=here[f"{measure}_error"].fillna(0),
@@ -218,7 +219,7 @@ def _by_snr(axes: Axes, table: pd.DataFrame, methods: Sequence[str]) -> None:
     bins = table.drop_duplicates("snr_low").sort_values("snr_low")
     place = {low: i for i, low in enumerate(bins["snr_low"])}
     for i, method in enumerate(methods):
-        color, marker, line = _look(method, methods)
+        color, marker, line = _look(method)
         here = table[table["method"] == method].sort_values("snr_low")
         x = here["snr_low"].map(place).astype(float) + _offset(i, len(methods), 0.5)
         mass, error = here["mass"].clip(lower=_LEAST), here["mass_error"].fillna(0)
@@ -266,13 +267,13 @@ def perturbation(table: pd.DataFrame, detected: bool = True) -> Figure:
         row[0].set_ylabel("score")
     panels[-1, 0].set_xlabel("pixels replaced by ordinary ones")
     panels[-1, 1].set_xlabel("pixels replaced by the outlier's")
-    handles = [_handle(name, methods) for name in methods]
+    handles = [_handle(name) for name in methods]
     figure.legend(handles=handles, loc="outside upper center", ncols=5, handlelength=2.8)
     return figure
 
 
 def _curve(axes: Axes, table: pd.DataFrame, method: str, methods: Sequence[str]) -> None:
-    color, _, line = _look(method, methods)
+    color, _, line = _look(method)
     table = table.sort_values("fraction")
     first = method == methods[0]
     axes.plot(table["fraction"], table["score"], color=color, ls=line, lw=1.6 if first else 1.0,
@@ -326,17 +327,14 @@ def feature_shares(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _look(method: str, methods: Sequence[str]) -> tuple:
+def _look(method: str) -> tuple:
     """Colour, marker and line."""
 
-    if method in _CONTROLS:
-        return _CONTROLS[method]
-    others = [name for name in methods if name not in _CONTROLS]
-    return _LOOKS[others.index(method) % len(_LOOKS)]
+    return (_LOOKS | _CONTROLS).get(method, _UNKNOWN)
 
 
-def _handle(method: str, methods: Sequence[str]) -> Line2D:
-    color, marker, line = _look(method, methods)
+def _handle(method: str) -> Line2D:
+    color, marker, line = _look(method)
     return Line2D([], [], color=color, marker=marker, ls=line, ms=3.5, label=_method(method))
 
 

@@ -224,7 +224,7 @@ def _prominent(spectrum: pd.DataFrame, z: float) -> list[Line]:
 def _reason(axes: Axes, own: pd.DataFrame, features: pd.DataFrame) -> None:
     """What its pixels contribute to the score, and to which features they belong."""
 
-    text = "not explained: it has no score"
+    text = "not explained"
     if len(own):
         strip(axes, own)
         named = features[features["name"] != ELSEWHERE].head(_REASONS)

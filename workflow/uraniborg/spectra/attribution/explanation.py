@@ -121,30 +121,39 @@ class Explainer:
         spectra: The survey.
         catalogue: Its catalogue, in the survey's order.
         score: What is explained, one of `SCORES`.
-        methods: Names of the methods; features are those of the first.
+        methods: Names of the methods, by default the first of `methods_of` the score; features are
+            those of the first.
         number: Ordinary spectra that each object is compared with.
         seed: Of their choice.
         joins: Observed wavelengths in Angstrom where the arms of the spectrograph meet.
         sky: Pixels in bright lines of the night sky, shape (L,).
 
     Raises:
-        UserError: The catalogue is of another survey.
+        UserError: A name is unknown, or the catalogue is of other objects.
     """
 
     scorer: OutlierScorer
     spectra: Spectra
     catalogue: pd.DataFrame
     score: Literal["log_prob", "outlier_score"] = "outlier_score"
-    methods: Sequence[str] = ("contributions",)
+    methods: Sequence[str] = ()
     number: int = 8
     seed: int = 0
     joins: Sequence[float] = ()
     sky: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise UserError(f"score {self.score!r} is unknown; name one of {', '.join(SCORES)}.")
+        known = methods_of(self.score)
+        if unknown := set(self.methods) - set(METHODS):
+            raise UserError(f"no method {', '.join(unknown)}; of {self.score} there are {known}.")
+        if not self.methods:
+            object.__setattr__(self, "methods", known[:1])
         if not np.array_equal(self.catalogue["object_id"], self.spectra.column("object_id")):
             raise UserError(
-                f"{self.spectra.paths[0]}: the catalogue is of another survey; make it anew."
+                f"{self.spectra.paths[0]}: the catalogue is of other objects; give all shards of "
+                "its survey, in order."
             )
 
     @classmethod
@@ -172,8 +181,8 @@ class Explainer:
             UserError: A file is damaged, or they do not belong together.
         """
 
-        scorer = OutlierScorer.load(weights, card)
-        scorer.misfit.at_least(float(read_metadata(catalogue)["misfit_floor"]))
+        floor = float(read_metadata(catalogue)["misfit_floor"])
+        scorer = OutlierScorer.load(weights, card, floor)
         survey = Spectra(spectra)
         scorer.model.check_grid(survey)
         sky = _bright_sky(instrument, survey.grid)

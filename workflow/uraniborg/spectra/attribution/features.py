@@ -264,7 +264,7 @@ def _named(
         return f"{night.name} {night.wavelength:.0f}", "sky"
     if strong:
         return strong.name, "line"
-    if any(low * (1 - _JOIN) <= join <= high * (1 + _JOIN) for join in joins) and width <= _OF_LINE:
+    if narrow and any(abs(peak / join - 1) <= _JOIN for join in joins):
         return "join of arms", "instrument"
     if narrow and in_sky:
         return "OH sky" if peak > _BLUEST_OH else "other sky lines", "sky"

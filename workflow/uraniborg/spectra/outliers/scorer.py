@@ -285,8 +285,14 @@ class OutlierScorer(nn.Module):
         ).eval()
 
     @classmethod
-    def load(cls, weights: str | Path, card: str | Path) -> Self:
+    def load(cls, weights: str | Path, card: str | Path, misfit_floor: float = 0.0) -> Self:
         """Reads a scorer, ready for use.
+
+        Args:
+            weights: The safetensors file.
+            card: The JSON file.
+            misfit_floor: Least fraction of the light that the model is taken to miss. Real spectra
+                differ from simulated ones, which does not make them outliers: 0.05 for them.
 
         Raises:
             UserError: A file is damaged or they do not belong together.
@@ -310,6 +316,7 @@ class OutlierScorer(nn.Module):
             sizes["latent_weight"],
         )
         load_weights(weights, scorer)
+        scorer.misfit.at_least(misfit_floor)
         return scorer.eval()
 
     def save(

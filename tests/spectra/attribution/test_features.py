@@ -68,6 +68,12 @@ def test_the_sky_is_called_by_its_observed_wavelength():
     assert bright_sky(np.array([0.1, 5.0]), np.array([1.0, 1.0])).tolist() == [False, True]
 
 
+@pytest.mark.parametrize(("name", "rest"), [("Lyα", 1215.7), ("C IV", 1549.1)])
+def test_lines_of_quasars_have_their_names(name, rest):
+    # The top of a broad line, as residuals in blocks of a few pixels find it, 400 km/s off.
+    assert only(bump(rest * 3.37 * (1 - 400 / 299_792), 250), z=2.37) == [(name, "line")]
+
+
 def test_the_join_of_arms_is_the_instrument():
     assert only(bump(6010, 300), 0.155, joins=(6000.0,)) == [("join of arms", "instrument")]
     assert only(bump(6010, 300), 0.155)[0][1] != "instrument"

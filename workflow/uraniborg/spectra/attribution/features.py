@@ -43,7 +43,11 @@ BROAD_LINES = (
 """Permitted lines that active nuclei have broad (Vanden Berk et al. 2001, AJ 122, 549, Table 2)."""
 
 # In the far blue, for objects at higher redshifts: as in the SDSS table of spectral lines.
-_ULTRAVIOLET = (Line("Mg II", 2799.1), Line("[Ne V]", 3346.8), Line("[Ne V]", 3426.8))
+_ULTRAVIOLET = (
+    *(line for line in BROAD_LINES if line.wavelength < 3000),
+    Line("[Ne V]", 3346.8),
+    Line("[Ne V]", 3426.8),
+)
 
 FEATURE_COLUMNS = (
     Column("object_id", pa.string(), "", "Identifier, unique within the survey"),

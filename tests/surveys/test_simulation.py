@@ -166,7 +166,7 @@ def test_there_is_an_example_of_every_kind(root, tmp_path, survey, whole):
     assert 0.3 < changed["arm_jump"] < 0.7
     figure = contaminants(table)
     assert [axes.texts[0].get_text() for axes in figure.axes if axes.get_visible()] == [
-        "star blend", "arm jump", "wrong redshift"
+        "star + galaxy", "jump between arms", "wrong redshift"
     ]  # fmt: skip
     with pytest.raises(UserError, match="holds no contaminants"):
         examples(*whole[:2])

@@ -103,7 +103,14 @@ def test_nothing_runs_twice(finished):
             "workflow/uraniborg/nets/decoders.py",
             "return torch.addmm(self.mean, ",
             "return torch.addmm(1.0 * self.mean, ",
-            {*AFTER_TRAINING, *OUTLIERS, "spender_benchmark", "outlier_benchmark", "benchmarks"},
+            {
+                *AFTER_TRAINING,
+                *OUTLIERS,
+                "spender_benchmark",
+                "outlier_benchmark",
+                "imo_benchmark",
+                "benchmarks",
+            },
             id="decoder",
         ),
         pytest.param(

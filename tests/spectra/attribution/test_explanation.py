@@ -6,11 +6,13 @@ import pyarrow as pa
 import pytest
 
 from uraniborg.errors import UserError
+from uraniborg.figures.attribution import comparison, feature_shares
 from uraniborg.spectra.attribution.explanation import (
     Explainer,
     methods_of,
     write_explanations,
 )
+from uraniborg.spectra.attribution.features import SUMMARY_COLUMNS, feature_summary
 from uraniborg.spectra.outliers.catalogue import ranks, score_shard
 from uraniborg.tables import (
     SPECTRUM_COLUMNS,
@@ -18,6 +20,7 @@ from uraniborg.tables import (
     Spectra,
     SpectraWriter,
     read_table,
+    write_table,
 )
 
 N, NORM = 40, 5.0
@@ -184,9 +187,22 @@ def test_the_catalogue_of_another_survey_is_refused(explained, spectra, catalogu
 
 
 def test_unknown_names_are_refused(explained, spectra, catalogue):
-    for settings in ({"score": "logp"}, {"methods": ("nonsense",)}):
-        with pytest.raises(UserError, match=r"logp|nonsense"):
+    impossible = {"score": "log_prob", "methods": ("contributions",)}
+    for settings in ({"score": "logp"}, {"methods": ("nonsense",)}, impossible):
+        with pytest.raises(UserError, match=r"logp|nonsense|contributions"):
             Explainer(explained.scorer, spectra, catalogue, **settings)
     assert Explainer(explained.scorer, spectra, catalogue, score="log_prob").methods == (
         "consensus",
     )
+
+
+def test_of_no_objects_there_are_tables_and_figures(explainer, tmp_path):
+    tables = explainer.explain(np.array([], int), [])
+    files = {name: tmp_path / f"{name}.parquet" for name in tables._fields}
+    write_explanations(files, tables, {"survey": "toy"})
+    read = [read_table(files[name]) for name in tables._fields]
+    assert [len(table) for table in read] == [0, 0, 0]
+    summary = feature_summary(tables.features, {})
+    write_table(tmp_path / "summary.parquet", summary, SUMMARY_COLUMNS)
+    for figure in (comparison(*read), feature_shares(read_table(tmp_path / "summary.parquet"))):
+        assert figure.texts[0].get_text() == "no object has a score to explain"

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from uraniborg.figures.names import kind_name
-from uraniborg.figures.style import COLORS, FLUX_LABEL, TWO_COLUMNS
+from uraniborg.figures.style import COLORS, FLUX_LABEL, ONE_COLUMN, TWO_COLUMNS
 from uraniborg.spectra.attribution.names import (
     CATEGORIES,
     ELSEWHERE,
@@ -70,6 +70,8 @@ def comparison(spectra: pd.DataFrame, maps: pd.DataFrame, features: pd.DataFrame
     """
 
     names = list(dict.fromkeys(spectra["object_id"]))
+    if not names:
+        return _nothing()
     methods = list(dict.fromkeys(maps["method"]))
     strips = 0.26 * len(methods)
     figure = Figure(figsize=(TWO_COLUMNS, len(names) * (1.9 + strips) + 0.3))
@@ -291,6 +293,8 @@ def feature_shares(table: pd.DataFrame) -> Figure:
     """
 
     groups = list(dict.fromkeys(table["group"]))
+    if not groups:
+        return _nothing()
     named = table[table["name"] != ELSEWHERE]
     # The largest of any group, by category and then by share.
     largest = named.groupby(["category", "name"])["share"].max().nlargest(_ROWS).reset_index()
@@ -324,6 +328,14 @@ def feature_shares(table: pd.DataFrame) -> Figure:
             axes.axhline(i - 0.5, color="#888888", lw=0.6)
     axes.set_xlabel("mean share of the\npositive attribution [%]" if len(groups) < 5 else
                     "mean share of the positive attribution [%]")  # fmt: skip
+    return figure
+
+
+def _nothing() -> Figure:
+    """For a survey of which no object can be explained."""
+
+    figure = Figure(figsize=(ONE_COLUMN, 1.0))
+    figure.text(0.5, 0.5, "no object has a score to explain", ha="center", va="center")
     return figure
 
 

@@ -51,16 +51,17 @@ __all__ = [
 SCORES = {"log_prob": LatentScore, "outlier_score": WholeScore}
 """What of a catalogue can be explained: minus log p of the latents, and the whole score."""
 
-
 _C = 299792.458
-_SLOW = {"consensus", "occlusion"}
+_IMPOSSIBLE = {"log_prob": {"contributions"}, "outlier_score": NEED_GRADIENT}
+# Of a score without a gradient each kind of occlusion takes seconds per object.
+_SLOW = {"log_prob": set(), "outlier_score": {"consensus", "occlusion"}}
+_TABLES = (SPECTRA_COLUMNS, MAP_COLUMNS, FEATURE_COLUMNS)
 
 
 def methods_of(score: str) -> tuple[str, ...]:
-    """Names of the methods that can attribute a score, in order."""
+    """Names of the methods that a score is attributed by, in order."""
 
-    # Of a score without a gradient each kind of occlusion takes seconds per object.
-    without = {"contributions"} if score == "log_prob" else NEED_GRADIENT | _SLOW
+    without = _IMPOSSIBLE[score] | _SLOW[score]
     return tuple(name for name in METHODS if name not in without)
 
 
@@ -145,11 +146,14 @@ class Explainer:
     def __post_init__(self) -> None:
         if self.score not in SCORES:
             raise UserError(f"score {self.score!r} is unknown; name one of {', '.join(SCORES)}.")
-        known = methods_of(self.score)
-        if unknown := set(self.methods) - set(METHODS):
-            raise UserError(f"no method {', '.join(unknown)}; of {self.score} there are {known}.")
+        known = [name for name in METHODS if name not in _IMPOSSIBLE[self.score]]
+        for name in self.methods:
+            if name not in known:
+                raise UserError(
+                    f"{self.score} has no method {name!r}; name some of {', '.join(known)}."
+                )
         if not self.methods:
-            object.__setattr__(self, "methods", known[:1])
+            object.__setattr__(self, "methods", methods_of(self.score)[:1])
         if not np.array_equal(self.catalogue["object_id"], self.spectra.column("object_id")):
             raise UserError(
                 f"{self.spectra.paths[0]}: the catalogue is of other objects; give all shards of "
@@ -417,8 +421,7 @@ def write_explanations(
 ) -> None:
     """Writes the three tables as Parquet, into files of the same names."""
 
-    columns = (SPECTRA_COLUMNS, MAP_COLUMNS, FEATURE_COLUMNS)
-    for name, table, declared in zip(Explanations._fields, explanations, columns, strict=True):
+    for name, table, declared in zip(Explanations._fields, explanations, _TABLES, strict=True):
         write_table(files[name], table, declared, metadata)
 
 
@@ -432,4 +435,9 @@ def _bright_sky(instrument: str, grid: WavelengthGrid) -> np.ndarray:
 
 
 def _together(tables: Sequence[Explanations]) -> Explanations:
+    """One after the other; of no objects there are all the columns, too."""
+
+    if not tables:
+        types = [{column.name: column.type.to_pandas_dtype() for column in x} for x in _TABLES]
+        return Explanations(*(pd.DataFrame(columns=[*x]).astype(x) for x in types))
     return Explanations(*(pd.concat(x, ignore_index=True) for x in zip(*tables, strict=True)))

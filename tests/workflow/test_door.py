@@ -44,10 +44,17 @@ use rule * from uraniborg
     assert "spender_train" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "target",
-    ["figures", "scorecard", "benchmarks", "spender", "universe", "sdss_outliers", "desi_outliers"],
-)
+ANALYSES = ("universe", "spender", "sdss_outliers", "desi_outliers", "imo")
+
+
+def test_analyses_are_all_there_is(checkout):
+    copy = checkout("aliases")
+    targets = {"all", "results", "scorecard", "benchmarks", *ANALYSES}
+    expected = copy.planned("all") - targets
+    assert copy.planned(*ANALYSES, "benchmarks") - targets == expected
+
+
+@pytest.mark.parametrize("target", [*ANALYSES, "results", "figures", "scorecard", "benchmarks"])
 def test_alias_targets(root, target):
     done = run(root, "--dry-run", "--cores", "1", "--forceall", "--quiet=rules", target)
     assert done.returncode == 0, done.stderr

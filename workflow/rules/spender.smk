@@ -30,6 +30,11 @@ include: "spender/redshifts.smk"
 include: "spender/importing.smk"
 include: "spender/exports.smk"
 include: "spender/adaptation.smk"
+include: "spender/uncertainty.smk"
+include: "spender/superresolution.smk"
+include: "spender/latents.smk"
+include: "spender/attention.smk"
+include: "spender/peer.smk"
 
 
 analysis("spender", claims=["results/claims/spender.json"])
@@ -64,10 +69,3 @@ rule spender_claims:
         code=code("spender/claims.py"),
     script:
         "../scripts/spender/claims.py"
-
-
-include: "spender/uncertainty.smk"
-include: "spender/superresolution.smk"
-include: "spender/latents.smk"
-include: "spender/attention.smk"
-include: "spender/peer.smk"

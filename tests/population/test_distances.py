@@ -6,9 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import wasserstein_distance
+from scipy.stats import foldnorm, norm, wasserstein_distance
 
 from uraniborg.population.distances import (
+    SlicedEnergy,
     SlicedWasserstein,
     Standardisation,
     bootstrap_error,
@@ -19,6 +20,8 @@ from uraniborg.population.distances import (
     wasserstein,
 )
 
+# The one direction of one dimension.
+LINE = torch.ones(1, 1, dtype=torch.float64)
 VALUES = st.floats(-10, 10, width=32)
 SIZES = st.integers(1, 30)
 SAMPLES = SIZES.flatmap(lambda n: arrays(np.float64, n, elements=VALUES))
@@ -110,6 +113,114 @@ def test_the_module_summarises_a_large_catalogue_well():
     assert float(SlicedWasserstein(data, lines, levels=500)(sample)) == pytest.approx(
         exact, rel=0.01
     )
+
+
+@given(WEIGHTED, SAMPLES)
+def test_the_module_agrees_with_scipy_on_weights(x, y):
+    module = SlicedWasserstein(torch.as_tensor(y)[:, None], LINE, levels=len(y))
+    values, weights = (torch.as_tensor(a) for a in x)
+    expected = wasserstein_distance(x[0], y, x[1])
+    assert float(module(values[:, None], weights)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_single_precision_is_enough_for_large_weighted_samples():
+    data, sample, lines = normal(20_000), normal(5000, seed=1), directions(4, 3)
+    weights = torch.as_tensor(np.random.default_rng(2).uniform(0.1, 1, 5000))
+    for kind in (SlicedWasserstein, SlicedEnergy):
+        double, single = (kind(data.to(dtype), lines, 5000) for dtype in (None, torch.float32))
+        expected = float(double(sample, weights))
+        assert float(single(sample, weights)) == pytest.approx(expected, rel=1e-2, abs=2e-6)
+
+
+def pairs(x, y, weights, others=True):
+    """The energy distance as sums over all pairs, or over those of different objects."""
+
+    masses = [w / w.sum() for w in (weights, np.ones(len(y)))]
+    means = [
+        a @ np.abs(s[:, None] - t) @ b
+        for (s, a), (t, b) in [
+            ((x, masses[0]), (y, masses[1])),
+            ((x, masses[0]), (x, masses[0])),
+            ((y, masses[1]), (y, masses[1])),
+        ]
+    ]
+    different = [1 - (m**2).sum() if others else 1 for m in masses]
+    return 2 * means[0] - means[1] / different[0] - means[2] / different[1]
+
+
+@given(WEIGHTED.filter(lambda x: len(x[0]) > 1), SAMPLES.filter(lambda y: len(y) > 1))
+def test_the_energy_is_that_of_all_pairs_of_different_objects(x, y):
+    module = SlicedEnergy(torch.as_tensor(y)[:, None], LINE, levels=len(y))
+    values, weights = (torch.as_tensor(a) for a in x)
+    expected = pairs(x[0], y, x[1])
+    assert float(module(values[:, None], weights)) == pytest.approx(expected, abs=1e-9)
+    assert float(module(values[:, None], 7 * weights)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_energy_of_two_points_is_twice_their_distance():
+    module = SlicedEnergy(torch.zeros(2, 1, dtype=torch.float64), LINE, levels=2)
+    assert float(module(torch.full((3, 1), -0.7, dtype=torch.float64))) == pytest.approx(1.4)
+
+
+def test_the_energy_of_two_normals():
+    data = torch.as_tensor(norm.ppf((np.arange(20_000) + 0.5) / 20_000))[:, None]
+    width = np.sqrt(1 + 1.5**2)
+    expected = 2 * foldnorm(0.4 / width, scale=width).mean() - 2 * (1 + 1.5) / np.sqrt(np.pi)
+    module = SlicedEnergy(data, LINE, 2000)
+    assert float(module(0.4 + 1.5 * data)) == pytest.approx(expected, rel=0.005)
+
+
+def test_some_directions_of_many():
+    data, sample, lines = normal(80), normal(30, seed=1), directions(9, 3)
+    weights, rows = torch.linspace(0.5, 2, 30), torch.tensor([7, 2])
+    for kind in (SlicedWasserstein, SlicedEnergy):
+        some = kind(data, lines, 30).take(rows)
+        expected = kind(data, lines[rows], 30)(sample, weights)
+        assert torch.isclose(some(sample, weights), expected)
+
+
+def test_weights_of_the_data_count_its_objects():
+    data, sample = normal(4000), normal(300, seed=1)
+    likely = torch.sigmoid(2 * data[:, 0])
+    kept = data[torch.as_tensor(np.random.default_rng(0).uniform(size=4000)) < likely]
+    lines = directions(6, 3)
+    weighted, selected = SlicedEnergy(data, lines, 300, likely), SlicedEnergy(kept, lines, 300)
+    assert float(weighted(sample)) == pytest.approx(float(selected(sample)), rel=0.1)
+
+
+def test_samples_of_the_data_have_no_energy_on_average():
+    data = normal(20_000, 1)
+    module, random = SlicedEnergy(data, LINE, 500), np.random.default_rng(1)
+    for weights in (torch.ones(10), torch.linspace(0.1, 2, 10)):
+        samples = [data[random.integers(20_000, size=10)] for _ in range(2000)]
+        values = np.array([float(module(sample, weights)) for sample in samples])
+        error = values.std() / np.sqrt(len(values))
+        assert abs(values.mean()) < 3 * error
+        # With each object beside itself, the mean absolute difference is too small.
+        nodes, weights = module.quantiles[0].numpy(), weights.numpy()
+        biased = [pairs(s[:, 0].numpy(), nodes, weights, others=False) for s in samples[:200]]
+        assert np.mean(biased) > 10 * error
+
+
+def test_small_samples_prefer_the_true_width_by_energy_alone():
+    data, widths = normal(20_000, 1), np.linspace(0.7, 1.3, 7)
+    samples = [normal(20, 1, seed) for seed in range(1, 301)]
+    best = []
+    for kind in (SlicedEnergy, SlicedWasserstein):
+        module = kind(data, LINE, 500)
+        values = [np.mean([float(module(w * s)) for s in samples]) for w in widths]
+        best.append(widths[np.argmin(values)])
+    assert best[0] == pytest.approx(1)
+    assert best[1] < 0.95
+
+
+@pytest.mark.parametrize("levels", [30, 47])
+def test_gradients_of_the_energy_are_those_of_finite_differences(levels):
+    module = SlicedEnergy(normal(80), directions(5, 3), levels)
+    sample = normal(30, seed=2).requires_grad_()
+    weights = torch.linspace(0.5, 2, 30, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(module, (sample,), eps=1e-7, atol=1e-6)
+    assert torch.autograd.gradcheck(module, (sample, weights), eps=1e-7, atol=1e-6)
 
 
 @pytest.mark.parametrize("levels", [30, 47])

@@ -1,0 +1,1 @@
+"""Distributions of galaxy parameters from the photometry of a whole catalogue."""

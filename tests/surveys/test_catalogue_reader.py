@@ -46,7 +46,7 @@ def columns():
 
 
 def layout(bands=None, instrument="sdss", **options):
-    return Layout.of(instrument, {"bands": bands or BANDS, "columns": COLUMNS, **options})
+    return Layout.of(instrument, {"columns": COLUMNS, **options, "bands": bands or BANDS})
 
 
 def write(path, table=None, **options):
@@ -81,7 +81,7 @@ def test_every_format_gives_the_same_objects(tmp_path, name, compressed):
     if compressed:
         path = tmp_path / f"{name}.gz"
         path.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
-    scalars, photometry = read(path, layout())
+    scalars, photometry, _ = read(path, layout())
     expected = columns()
     assert list(scalars["object_id"]) == [str(100 + row) for row in range(N)]
     for key in ("ra", "dec", "z", "ebv"):
@@ -163,7 +163,7 @@ def test_missing_values_are_told_apart(tmp_path):
 def test_masked_values_are_missing(tmp_path):
     table = columns()
     table["r"] = MaskedColumn(table["r"], mask=[True, *(N - 1) * [False]])
-    _, photometry = read(write(tmp_path / "a.fits", table), layout())
+    photometry = read(write(tmp_path / "a.fits", table), layout()).photometry
     assert list(photometry.observed[:, 2]) == [False, *(N - 1) * [True]]
 
 
@@ -187,7 +187,7 @@ def test_elements_of_vectors_and_scaled_columns(tmp_path):
     scaled = Layout.of(
         "sdss", {"bands": bands, "columns": {"ebv": {"column": "ebv", "scale": 0.5}}}
     )
-    scalars, photometry = read(path, scaled)
+    scalars, photometry, _ = read(path, scaled)
     np.testing.assert_allclose(photometry.flux[:, 2], table["r"])
     np.testing.assert_allclose(scalars["ebv"], 0.5 * table["ebv"])
     assert scalars["object_id"][1] == "a-00000001"
@@ -268,6 +268,7 @@ def ingest(tmp_path, files, selection=None, name="mine", **options):
     catalogue = {
         "bands": read_as.sources,
         "columns": read_as.columns,
+        "extra": read_as.extra,
         "galactic_extinction": read_as.galactic_extinction,
         "format": read_as.format,
         "names": list(read_as.names),
@@ -344,6 +345,36 @@ def test_faint_objects_are_left_out(tmp_path):
     )
     assert (table["sdss_r_flux"] >= 15).all()
     assert len(table) + len(quarantine) == N
+
+
+def test_extra_columns_are_kept(tmp_path):
+    table = columns()
+    table["mass"] = np.append(np.linspace(9, 11, N - 1), np.nan)
+    extra = {"log_mass": {"column": "mass", "scale": 2}}
+    kept, _ = ingest(tmp_path, [write(tmp_path / "a.fits", table)], extra=extra)
+    np.testing.assert_allclose(kept["log_mass"], 2 * table["mass"])
+    with pytest.raises(UserError, match="ebv is the name of another column"):
+        layout(extra={"ebv": "mass"})
+
+
+def test_a_catalogue_of_ones_own_with_values_missing(tmp_path):
+    rows = ["id,z,u,u_err,g,g_err,r,r_err", "a,0.1,,,18.2,0.02,17.5,0.01", "b,,19,0.1,18,0.02,-99,"]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(rows) + "\n")
+    bands = {
+        f"sdss_{x}": {"magnitude": x, "error": f"{x}_err", "system": "ab", "not_observed": [-99]}
+        for x in "ugr"
+    }
+    table, quarantine = ingest(tmp_path, [path], bands=bands, columns={"object_id": "id", "z": "z"})
+    assert len(quarantine) == 0
+    assert list(table["object_id"]) == ["a", "b"]
+    observed = table[[f"sdss_{x}_observed" for x in "ugriz"]].to_numpy()
+    assert observed.tolist() == [
+        [False, True, True, False, False],
+        [True, True, False, False, False],
+    ]
+    assert list(np.isfinite(table["z"])) == [True, False]
+    assert table["sdss_g_flux"].iloc[1] == pytest.approx(10 ** (0.4 * 4.5))
 
 
 def real(root, shared_data, name, tmp_path, **changes):

@@ -78,6 +78,49 @@ def test_the_instrument_has_to_fit_the_kind(load):
         load({**keys, "files": {**FILES["files"], "reader": "sdss"}})
 
 
+PHOTOMETRY = {
+    "description": "Mine",
+    "kind": "photometry",
+    "instrument": "sdss",
+    "files": {"patterns": ["a/*.fits"], "reader": "catalogue"},
+    "catalogue": {"bands": {"sdss_r": {"magnitude": "r", "error": "e"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"selection": {"snr_min": 1}}, "selection: snr_min: is no cut of photometry"),
+        ({"selection": {"colour_min": {"sdss_r-sdss_I": 0}}}, "sdss_I is none of its bands"),
+        ({"selection": {"colour_max": {"sdss_r": 0}}}, "selection: colour_max"),
+        ({"selection": {"band_snr_min": {"gama_r": 1}}}, "gama_r is none of its bands"),
+        ({"catalogue": {"extra": {"log mass": "m"}}}, "catalogue: extra"),
+        ({"catalogue": {"join": {"column": "id"}}}, "catalogue: join: lacks 'tables'"),
+    ],
+)
+def test_cuts_and_layouts_of_photometry_are_checked(load, change, message):
+    with pytest.raises(UserError) as error:
+        load(PHOTOMETRY, {"mine": change})
+    assert message in str(error.value)
+
+
+def test_photometry_may_be_cut_in_every_way_that_it_has(load):
+    selection = {
+        "z_min": 0.1,
+        "magnitude_max": {"sdss_r": 20},
+        "colour_min": {"sdss_g-sdss_r": 0},
+        "band_snr_min": {"sdss_u": 1},
+    }
+    assert load({**PHOTOMETRY, "selection": selection}).selection["colour_min"] == {
+        "sdss_g-sdss_r": 0
+    }
+    with pytest.raises(UserError, match="is no cut of spectra"):
+        load({**FILES, "selection": {"magnitude_max": {"sdss_r": 20}}})
+    simulated = {key: PHOTOMETRY[key] for key in ("description", "kind", "instrument")}
+    with pytest.raises(UserError, match="limits"):
+        load({**simulated, "simulate": {"objects": 5}, "selection": {"z_min": 0.1}})
+
+
 def test_changes_replace_single_keys(load):
     survey = load(FILES, {"mine": {"shards": 3, "files": {"patterns": ["b"]}}})
     assert survey.shards == 3

@@ -17,8 +17,12 @@ from uraniborg.instruments.bands import bands_of
 from uraniborg.instruments.wavelengths import logarithmic, observed_grid
 from uraniborg.settings import read_yaml, validate
 
-__all__ = ["Archive", "Survey", "load_archives", "load_surveys"]
+__all__ = ["BAND_CUTS", "Archive", "Survey", "load_archives", "load_surveys"]
 
+BAND_CUTS = ("band_snr_min", "colour_min", "colour_max", "magnitude_max")
+"""Keys of the section `selection` that are mappings by band, or by colour `BAND-BAND`."""
+
+_REDSHIFT_CUTS = ("z_min", "z_max", "z_err_max", "z_err_relative_max")
 _SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
@@ -50,6 +54,8 @@ class Survey:
         missing_redshift: Whether spectra without a redshift are left out, or kept for models to
             estimate one.
         selection: Cuts, see `uraniborg.surveys.selection`.
+        population: What the survey contains, for inference of its population: bands, ranges and
+            magnitude limits.
         citation: What to cite.
         licence: Terms of use.
     """
@@ -73,6 +79,7 @@ class Survey:
     normalisation: Literal["restframe", "none"] = "restframe"
     missing_redshift: Literal["quarantine", "estimate"] = "quarantine"
     selection: Mapping[str, Any] = field(default_factory=dict)
+    population: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
     licence: str = ""
 
@@ -93,10 +100,11 @@ class Survey:
     def settings(self) -> dict[str, Any]:
         """What decides the data, as plain values from which a job makes the survey again.
 
-        The texts are empty, so that a better description does not make anything run again.
+        What does not decide them is empty, so that a better description does not make anything run
+        again.
         """
 
-        return asdict(replace(self, description="", citation="", licence=""))
+        return asdict(replace(self, description="", citation="", licence="", population={}))
 
 
 @dataclass(frozen=True)
@@ -189,7 +197,9 @@ def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
         else:
             known = {band.name for band in bands_of(keys["instrument"])}
             named = {*keys.get("catalogue", {}).get("bands", {})}
-            named |= {*keys["selection"].get("magnitude_max", {})}
+            named.update(keys.get("population", {}).get("bands", []))
+            for cut in BAND_CUTS:
+                named.update(*(name.split("-") for name in keys["selection"].get(cut, {})))
             if named - known:
                 raise UserError(
                     f"{', '.join(sorted(named - known))} is none of its bands, which are "
@@ -210,7 +220,36 @@ def _load(name: str, path: Path, changes: Mapping[str, Any]) -> Survey:
     selection = keys["selection"]
     if selection.get("z_min", -1) > selection.get("z_max", float("inf")):
         raise UserError(f"{label}: selection: z_min is larger than z_max; exchange them.")
+    _check_cuts(label, keys["kind"], source, selection)
+    population = keys.get("population", {})
+    if population and keys["kind"] == "spectra":
+        raise UserError(f"{label}: population: needs a survey of photometry; remove the section.")
+    if population and population["reference"] not in population["bands"]:
+        raise UserError(f"{label}: population: reference is none of its bands; add it.")
+    if population and population["z_min"] >= population["z_max"]:
+        raise UserError(f"{label}: population: z_min is not below z_max; exchange them.")
+    if keys.get("catalogue", {}).get("join") and keys["shards"] > 1:
+        raise UserError(
+            f"{label}: shards: tables that are joined have to be in the same one; set it to 1."
+        )
     return Survey(name=name, source=source, **section, **keys)
+
+
+def _check_cuts(label: str, kind: str, source: str, selection: Mapping[str, Any]) -> None:
+    """Raises an error where a cut would not be made."""
+
+    cuts = {key for key, value in selection.items() if value != []}
+    of_bands = set(BAND_CUTS)
+    wrong = cuts & of_bands if kind == "spectra" else cuts - of_bands - set(_REDSHIFT_CUTS)
+    if wrong:
+        raise UserError(
+            f"{label}: selection: {', '.join(sorted(wrong))}: is no cut of {kind}; remove it."
+        )
+    if kind == "photometry" and source == "simulate" and cuts:
+        raise UserError(
+            f"{label}: selection: a simulated survey of photometry has none; use `limits` of its "
+            "`universe`."
+        )
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

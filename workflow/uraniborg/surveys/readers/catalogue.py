@@ -1,15 +1,8 @@
-"""Photometric catalogues, any table that astropy reads, into a survey's table of photometry.
+"""Photometric catalogues, tables of any format, into a survey's table of photometry.
 
 What the columns mean is said by the survey's file.
-
-Formats: FITS, CSV, ECSV, text in columns, VOTable and Parquet, plain or compressed by gzip.
 """
 
-import gzip
-import io
-import re
-import warnings
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from astropy import units as u
-from astropy.io import ascii as text
-from astropy.io import fits
-from astropy.io.votable.exceptions import VOTableSpecError
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyWarning
 
 from uraniborg.errors import UserError
 from uraniborg.instruments.bands import Band, bands_of
@@ -31,6 +19,8 @@ from uraniborg.instruments.galactic_extinction import extinction_coefficients
 from uraniborg.instruments.magnitudes import NANOMAGGY_IN_JANSKY, flux_of_ab, flux_of_asinh
 from uraniborg.instruments.photometer import Photometry, photometry_columns
 from uraniborg.surveys.readers.errors import UnreadableError
+from uraniborg.surveys.readers.formats import base, column, load_table, numbers, texts
+from uraniborg.surveys.readers.joins import SideTable, joined
 from uraniborg.tables import Column
 
 __all__ = [
@@ -40,18 +30,6 @@ __all__ = [
     "read",
     "table_columns",
 ]
-
-_FORMATS = {
-    ".fits": "fits",
-    ".fit": "fits",
-    ".csv": "csv",
-    ".ecsv": "ecsv",
-    ".xml": "votable",
-    ".vot": "votable",
-    ".votable": "votable",
-    ".parquet": "parquet",
-}
-"""Formats by a file's suffix; any other is text in columns."""
 
 OBJECT_COLUMNS = (
     Column("object_id", pa.string(), "", "Identifier, unique within the survey"),
@@ -63,8 +41,9 @@ OBJECT_COLUMNS = (
 )
 """Columns of an object in a survey of photometry, before those of its bands."""
 
-_SCALARS = tuple(column.name for column in OBJECT_COLUMNS)
+_SCALARS = tuple(known.name for known in OBJECT_COLUMNS)
 _VALUES = {"flux": ("ivar", "error"), "magnitude": ("error",)}
+_COLUMN_KEYS = ("flux", "magnitude", "ivar", "error", "limit")
 _MAGNITUDE = {u.mag, u.ABmag}
 
 
@@ -80,18 +59,25 @@ class Layout:
             without is not observed.
         columns: Names of the columns of `object_id`, `ra`, `dec`, `z`, `z_err` and `ebv`; a name
             may be a mapping with `column` and a `scale` to multiply it by.
+        extra: Names of the columns of further numbers, such as stellar masses, by the names that
+            they are to have.
+        join: `column`, by which tables of the same objects are joined, and `tables`, patterns of
+            the names of those that add columns to the others; empty if there are none.
         galactic_extinction: Whether the fluxes have been corrected for it (`corrected`), are to
             be (`correct`, which needs `ebv`), or are wanted as they are (`keep`).
         format: Of the files; empty to go by their names.
         names: Names of the columns of a text without a header, or instead of a wrong one.
 
     Raises:
-        UserError: A band is unknown or has no value or error, or ebv is needed.
+        UserError: A band is unknown or has no value or error, ebv is needed, or an extra column
+            has the name of another.
     """
 
     bands: tuple[Band, ...]
     sources: Mapping[str, Mapping[str, Any]]
     columns: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    join: Mapping[str, Any] = field(default_factory=dict)
     galactic_extinction: Literal["corrected", "correct", "keep"] = "corrected"
     format: str = ""
     names: tuple[str, ...] = ()
@@ -110,6 +96,10 @@ class Layout:
             raise UserError(f"columns: {', '.join(sorted(unknown))} is none of {_SCALARS}.")
         if self.galactic_extinction == "correct" and "ebv" not in self.columns:
             raise UserError("galactic_extinction: 'correct' needs a column for 'ebv'; add it.")
+        taken = {known.name for known in (*OBJECT_COLUMNS, *photometry_columns(self.bands))}
+        if taken & set(self.extra):
+            names = ", ".join(sorted(taken & set(self.extra)))
+            raise UserError(f"extra: {names} is the name of another column; choose another.")
 
     @classmethod
     def of(cls, instrument: str, settings: Mapping[str, Any]) -> "Layout":
@@ -117,12 +107,32 @@ class Layout:
 
         Args:
             instrument: Name of the photometer.
-            settings: Keys `bands`, `columns`, `galactic_extinction`, `format` and `names`.
+            settings: Keys `bands`, `columns`, `extra`, `join`, `galactic_extinction`, `format` and
+                `names`.
         """
 
         others = {key: value for key, value in settings.items() if key != "bands"}
         others["names"] = tuple(others.get("names", ()))
         return cls(bands_of(instrument), settings["bands"], **others)
+
+    @property
+    def wanted(self) -> set[str]:
+        """The columns of the catalogue that are read."""
+
+        named = [_reference(source) for source in (*self.columns.values(), *self.extra.values())]
+        for source in self.sources.values():
+            named += [source[key] for key in _COLUMN_KEYS if isinstance(source.get(key), str)]
+        return {base(name) for name in named}
+
+    @property
+    def table_columns(self) -> tuple[Column, ...]:
+        """The columns of the survey's table."""
+
+        extra = (
+            Column(name, pa.float64(), "", f"Column {_reference(source)} of the catalogue")
+            for name, source in self.extra.items()
+        )
+        return (*table_columns(self.bands), *extra)
 
 
 def _one_of(source: Mapping[str, Any], keys: Sequence[str], name: str) -> str:
@@ -137,15 +147,19 @@ class Catalogue(NamedTuple):
 
     Args:
         scalars: `object_id` (text, made from file and row where there is no column), and `ra`,
-            `dec`, `z`, `z_err` and `ebv`, NaN where unknown; each of shape (N,).
+            `dec`, `z`, `z_err`, `ebv` and the layout's `extra`, NaN where unknown; each of shape
+            (N,).
         photometry: Of the survey's bands.
+        lacking: Name of the table that had to be joined and lacks the object, empty where none
+            does, shape (N,).
     """
 
     scalars: dict[str, np.ndarray]
     photometry: Photometry
+    lacking: np.ndarray
 
 
-def read(path: Path, layout: Layout) -> Catalogue:
+def read(path: Path, layout: Layout, sides: Sequence[SideTable] = ()) -> Catalogue:
     """Reads a catalogue.
 
     A value that is not finite, that the layout says was not observed, or whose error is not
@@ -154,14 +168,16 @@ def read(path: Path, layout: Layout) -> Catalogue:
     Args:
         path: The file.
         layout: What its columns mean.
+        sides: Tables to join by the column that the layout says.
 
     Raises:
         UnreadableError: The file is damaged, lacks a column, or contradicts the layout.
     """
 
-    table = _read_table(path, layout)
-    if len(table) == 0:
-        raise UnreadableError("has no row", "Use a file that lists objects.")
+    table = load_table(path, layout.format, layout.names)
+    lacking = np.full(len(table), "", object)
+    if sides:
+        table, lacking = joined(table, sides, layout.join["column"])
     scalars = _scalars(table, layout, path)
     known = {
         name: _band(table, layout.sources[name], band)
@@ -179,64 +195,16 @@ def read(path: Path, layout: Layout) -> Catalogue:
         dimming = 10 ** (-0.4 * np.multiply.outer(scalars["ebv"], coefficients))
         flux, ivar, limit = flux / dimming, ivar * dimming**2, limit / dimming
     detected = flux * np.sqrt(ivar) >= np.array([band.limit for band in layout.bands])
-    return Catalogue(scalars, Photometry(flux, ivar, limit, observed, detected))
+    return Catalogue(scalars, Photometry(flux, ivar, limit, observed, detected), lacking)
 
 
-def _read_table(path: Path, layout: Layout) -> Table:
-    plain = path.name.removesuffix(".gz")
-    form = layout.format or _FORMATS.get(Path(plain).suffix.lower(), "text")
-    damaged = UnreadableError(f"is truncated or no {form} table", "Fetch the file again.")
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            # As a whole, so that gzip's own checksum is looked at.
-            content = gzip.decompress(content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyWarning)
-            return _parse(content, form, layout.names)
-    except PermissionError as error:
-        raise UnreadableError("may not be read", "Change its permissions.") from error
-    except text.InconsistentTableError as error:
-        raise UnreadableError(
-            "has rows whose number of columns is not that of its header",
-            "Name all columns in `catalogue: names` of the survey, or fetch the file again.",
-        ) from error
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        ValueError,
-        TypeError,
-        IndexError,
-        KeyError,
-        pa.ArrowException,
-        VOTableSpecError,
-    ) as error:
-        raise damaged from error
+def _reference(source: str | Mapping[str, Any]) -> str:
+    return source if isinstance(source, str) else source["column"]
 
 
-def _parse(content: bytes, form: str, names: Sequence[str]) -> Table:
-    if form == "parquet":
-        return Table.from_pandas(pq.read_table(io.BytesIO(content)).to_pandas())
-    if form == "fits":
-        with fits.open(io.BytesIO(content), memmap=False) as file:
-            tables = [hdu for hdu in file if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
-            return Table.read(fits.HDUList([fits.PrimaryHDU(), tables[0]]), format="fits")
-    if form == "votable":
-        return Table.read(io.BytesIO(content), format="votable")
-    lines = content.decode()
-    if form == "ecsv":
-        return text.read(lines, format="ecsv")
-    delimiter = "," if form == "csv" else r"\s"
-    if names:
-        kind, options = "no_header", {"names": list(names)}
-    elif lines.startswith("#"):
-        kind, options = "commented_header", {}
-    else:
-        kind, options = "basic", {}
-    if "\n" not in lines:
-        raise ValueError("a table has more than one line")
-    return text.read(lines, format=kind, delimiter=delimiter, comment="#", guess=False, **options)
+def _scaled(table: Table, source: str | Mapping[str, Any]) -> np.ndarray:
+    scale = 1.0 if isinstance(source, str) else source.get("scale", 1.0)
+    return numbers(table, _reference(source)) * scale
 
 
 def _scalars(table: Table, layout: Layout, path: Path) -> dict[str, np.ndarray]:
@@ -246,23 +214,22 @@ def _scalars(table: Table, layout: Layout, path: Path) -> dict[str, np.ndarray]:
         if source is None:
             scalars[name] = np.full(len(table), np.nan)
         else:
-            source = {"column": source} if isinstance(source, str) else source
-            scalars[name] = _numbers(table, source["column"]) * source.get("scale", 1.0)
+            scalars[name] = _scaled(table, source)
     if "object_id" in layout.columns:
-        identifiers = _column(table, layout.columns["object_id"])
-        names = [_text(value) for value in identifiers]
+        names = texts(table, layout.columns["object_id"])
     else:
         stem = path.name.split(".")[0]
-        names = [f"{stem}-{row:08d}" for row in range(len(table))]
-    return {"object_id": np.array(names, object), **scalars}
+        names = np.array([f"{stem}-{row:08d}" for row in range(len(table))], object)
+    extra = {name: _scaled(table, source) for name, source in layout.extra.items()}
+    return {"object_id": names, **scalars, **extra}
 
 
 def _band(table: Table, source: Mapping[str, Any], band: Band) -> tuple[np.ndarray, ...]:
     """Flux, ivar and limit of one band."""
 
     kind = "flux" if "flux" in source else "magnitude"
-    value = _numbers(table, source[kind])
-    error = _numbers(table, source["ivar" if "ivar" in source else "error"])
+    value = numbers(table, source[kind])
+    error = numbers(table, source["ivar" if "ivar" in source else "error"])
     sentinels = {
         case: np.isin(value, source.get(case, ())) | np.isin(error, source.get(case, ()))
         for case in ("not_observed", "not_detected")
@@ -279,7 +246,7 @@ def _band(table: Table, source: Mapping[str, Any], band: Band) -> tuple[np.ndarr
     limit = np.full(len(table), np.inf)
     if "limit" in source:
         at = source["limit"]
-        at = _numbers(table, at) if isinstance(at, str) else np.full(len(table), float(at))
+        at = numbers(table, at) if isinstance(at, str) else np.full(len(table), float(at))
         ceiling, _ = _nanomaggies(at, np.ones(len(table)), source, band, offset)
         ceiling = np.where(np.isfinite(at), ceiling, np.inf)
     else:
@@ -335,7 +302,7 @@ def _janskys(unit: str) -> float:
 def _check_unit(table: Table, source: Mapping[str, Any], kind: str) -> None:
     """Raises an error where the file states another unit than the layout."""
 
-    stated = _column(table, source[kind]).unit
+    stated = column(table, source[kind]).unit
     if stated is None or isinstance(stated, u.UnrecognizedUnit):
         return
     remedy = "Correct `catalogue: bands` of the survey."
@@ -350,45 +317,6 @@ def _check_unit(table: Table, source: Mapping[str, Any], kind: str) -> None:
         in_janskys = np.nan
     if "unit" in source and not np.isclose(in_janskys, _janskys(source["unit"]), rtol=1e-3):
         raise UnreadableError(f"gives {name} in {stated_name}, not in {source['unit']}", remedy)
-
-
-def _column(table: Table, reference: str) -> Any:  # noqa: ANN401
-    """A column, or an element of a vector column named `NAME[0]`."""
-
-    name, index = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", reference).groups()
-    name = reference if reference in table.colnames else name
-    if name not in table.colnames:
-        present = ", ".join(table.colnames[:20]) + (", ..." if len(table.colnames) > 20 else "")
-        raise UnreadableError(
-            f"has no column {name} (it has {present})", "Correct `catalogue` of the survey."
-        )
-    column = table[name]
-    if index is None or name == reference:
-        if column.ndim > 1:
-            raise UnreadableError(
-                f"has vectors in column {name}", f"Name an element of it, such as {name}[0]."
-            )
-        return column
-    if column.ndim != 2 or int(index) >= column.shape[1]:
-        raise UnreadableError(f"has no {reference}", "Count the elements from 0.")
-    return column[:, int(index)]
-
-
-def _numbers(table: Table, reference: str) -> np.ndarray:
-    """A column as float64, NaN where it is masked."""
-
-    column = _column(table, reference)
-    try:
-        values = np.ma.asarray(column).astype(np.float64)
-    except (ValueError, TypeError) as error:
-        raise UnreadableError(
-            f"has text in column {reference}", "Name a column of numbers, or mend the file."
-        ) from error
-    return np.ma.filled(values, np.nan)
-
-
-def _text(value: object) -> str:
-    return (value.decode() if isinstance(value, bytes) else str(value)).strip()
 
 
 def table_columns(bands: tuple[Band, ...]) -> tuple[Column, ...]:

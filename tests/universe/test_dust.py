@@ -23,7 +23,7 @@ def test_slope_zero_without_bump_is_calzetti():
         (1.6, 2.659 * (-1.857 + 1.040 / 1.6)),
     ]:
         curve = attenuation_curve(torch.tensor([1e4 * micron]))
-        assert curve.calzetti.item() == pytest.approx((expected + 4.05) / 4.05, rel=1e-5)
+        assert curve.smooth.item() == pytest.approx((expected + 4.05) / 4.05, rel=1e-5)
 
 
 @given(st.floats(-1.2, 0.4))
@@ -56,7 +56,7 @@ def test_the_bump_follows_the_slope():
     # Kriek & Conroy (2013), eq. 3: no bump left at this slope.
     assert attenuation_curve(peak).bump.item() == pytest.approx(1)
     assert at([2175.0], 0.85 / 1.9)[0] == pytest.approx(
-        attenuation_curve(peak).calzetti.item() * (2175 / 5500) ** (0.85 / 1.9), rel=1e-5
+        attenuation_curve(peak).smooth.item() * (2175 / 5500) ** (0.85 / 1.9), rel=1e-5
     )
 
 

@@ -6,7 +6,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["AttenuationCurve", "attenuation", "attenuation_curve", "transmission"]
+__all__ = [
+    "AttenuationCurve",
+    "attenuation",
+    "attenuation_curve",
+    "power_law_curve",
+    "transmission",
+]
 
 _R_V = 4.05
 
@@ -14,7 +20,7 @@ _R_V = 4.05
 class AttenuationCurve(NamedTuple):
     """What the attenuation at M wavelengths is made of, whatever the slope; each (M,), float32."""
 
-    calzetti: Tensor
+    smooth: Tensor
     """A(lambda) / A(V) of slope zero without the bump."""
     tilt: Tensor
     """Natural logarithm of the wavelength over 5500 A."""
@@ -45,6 +51,17 @@ def attenuation_curve(wavelength: Tensor) -> AttenuationCurve:
     return AttenuationCurve(curve.float(), torch.log(wavelength / 5500).float(), bump.float())
 
 
+def power_law_curve(wavelength: Tensor) -> AttenuationCurve:
+    """Attenuation as wavelength^-0.7 without a bump (Charlot & Fall 2000), to be tilted.
+
+    Args:
+        wavelength: Vacuum wavelengths in Angstrom, shape (M,).
+    """
+
+    tilt = torch.log(wavelength.double() / 5500).float()
+    return AttenuationCurve(torch.exp(-0.7 * tilt), tilt, torch.zeros_like(tilt))
+
+
 def attenuation(curve: AttenuationCurve, slope: Tensor) -> Tensor:
     """A(lambda) / A(V), shape (N, M) (Noll et al. 2009; Salim et al. 2018, eqs. 3 to 6).
 
@@ -60,7 +77,7 @@ def attenuation(curve: AttenuationCurve, slope: Tensor) -> Tensor:
     amplitude = (0.85 - 1.9 * slope).clamp(min=0)
     # A(B) - A(V) of the tilted curve decides what the bump amounts to per A(V).
     selective = ((_R_V + 1) * (4400 / 5500) ** slope - _R_V) / _R_V
-    tilted = curve.calzetti.to(slope.dtype) * torch.exp(slope[:, None] * curve.tilt.to(slope.dtype))
+    tilted = curve.smooth.to(slope.dtype) * torch.exp(slope[:, None] * curve.tilt.to(slope.dtype))
     return torch.addmm(tilted, (amplitude * selective)[:, None], curve.bump.to(slope.dtype)[None])
 
 

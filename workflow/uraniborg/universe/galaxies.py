@@ -1,7 +1,7 @@
 """Galaxies' spectra from their parameters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from uraniborg.grids import WavelengthGrid
 from uraniborg.universe.agn import BOLOMETRIC_CORRECTION, NarrowLines
 from uraniborg.universe.cosmology import observed_flux
-from uraniborg.universe.dust import attenuation, attenuation_curve, transmission
+from uraniborg.universe.dust import (
+    AttenuationCurve,
+    attenuation,
+    attenuation_curve,
+    transmission,
+)
 from uraniborg.universe.dust_emission import DustEmission, torus
 from uraniborg.universe.gas import line_factors
 from uraniborg.universe.histories import RECENT, DirichletHistory, History
@@ -51,6 +56,7 @@ class GalaxyModel:
         starlight: Factor on the light of stars by pixel, shape (M,), such as
             `uraniborg.universe.relations.starlight_correction`; None for one.
         ionising_fraction: Share of the ionising photons that gas absorbs; dust takes the rest.
+        dust_curve: The law of attenuation, of `uraniborg.universe.dust`.
 
     Raises:
         UserError: The file is missing or damaged.
@@ -71,6 +77,7 @@ class GalaxyModel:
         corrected_lines: bool = True,
         starlight: np.ndarray | None = None,
         ionising_fraction: float = 1.0,
+        dust_curve: Callable[[Tensor], AttenuationCurve] = attenuation_curve,
     ) -> None:
         if grid.kind != "log10":
             raise ValueError("velocities are constant shifts on a log10 grid only")
@@ -83,8 +90,8 @@ class GalaxyModel:
             basis = self.populations.basis * torch.as_tensor(starlight).float()
             self.populations = replace(self.populations, basis=basis)
         self.nebular = NebularEmission.load(path).on(grid)
-        self.curve = attenuation_curve(self.populations.wavelength)
-        self.line_curve = attenuation_curve(self.nebular.line_wavelength)
+        self.curve = dust_curve(self.populations.wavelength)
+        self.line_curve = dust_curve(self.nebular.line_wavelength)
         self._escaping = (self.populations.wavelength > LYMAN_LIMIT).float()
         self.narrow_lines = NarrowLines(self.nebular.names)
         self.corrected_lines = corrected_lines

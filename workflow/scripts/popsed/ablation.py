@@ -1,0 +1,28 @@
+"""What each choice of the method is worth, and how fits converge."""
+
+import json
+from pathlib import Path
+
+from uraniborg.jobs import job
+from uraniborg.population.popsed.ablation import ablation_table, convergence_table
+from uraniborg.population.popsed.survey import read_survey, read_truth
+from uraniborg.population.popsed.tables import ABLATION_COLUMNS, CONVERGENCE_COLUMNS
+from uraniborg.tables import read_table, write_table
+
+with job(snakemake):
+    inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
+    catalogue = read_survey(inputs.photometry, params.instrument, params.population)
+    truth = read_truth(inputs.truth, catalogue)
+    fits = dict(zip(params.fits, zip(inputs.galaxies, inputs.summaries, strict=True), strict=True))
+    loaded = {
+        name: (read_table(galaxies), json.loads(Path(summary).read_text()))
+        for name, (galaxies, summary) in fits.items()
+    }
+    table = ablation_table(loaded, params.rows, truth, catalogue, params.population)
+    write_table(outputs.ablation, table, ABLATION_COLUMNS)
+    histories = dict(zip(params.histories, inputs.histories, strict=True))
+    convergence = convergence_table(
+        {name: read_table(path) for name, path in histories.items()},
+        {name: loaded[fit][1] for name, fit in params.histories.items()},
+    )
+    write_table(outputs.convergence, convergence, CONVERGENCE_COLUMNS)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from uraniborg.figures.popsed import ablation, convergence, coverage
+from uraniborg.figures.popsed import ablation, convergence
 from uraniborg.figures.popsed_distributions import (
     main_sequence,
     mass_function,
@@ -17,7 +17,6 @@ from uraniborg.population.popsed.tables import (
     ABLATION_COLUMNS,
     BAND_COLUMNS,
     CONVERGENCE_COLUMNS,
-    COVERAGE_COLUMNS,
     LCURVE_COLUMNS,
     MASS_FUNCTION,
     PHOTOMETRY_COLUMNS,
@@ -122,6 +121,7 @@ def make_convergence():
                 "drawn": speed * step,
                 "distance": 0.004 + 0.3 * np.exp(-step / 8) + end,
                 "floor": 0.0041,
+                "floor_spread": 0.0004,
                 "divergence": 0.3 if label == "default" else np.nan,
             }
         )
@@ -158,7 +158,7 @@ def make_ablation(simulated):
     random = np.random.default_rng(3)
     table = pd.DataFrame(names, columns=["kind", "label"])
     size = len(table)
-    table = table.assign(n=10_000, cpu_seconds=random.uniform(50, 900, size), floor=0.004, seeds=3)
+    table = table.assign(n=10_000, drawn=random.uniform(50, 900, size), floor=0.004, seeds=3)
     table["distance"] = 0.004 * random.uniform(1.05, 1.6, size)
     table["w1_z"] = random.lognormal(-5, 0.7, size)
     table["w1_mass"] = 10 * table["w1_z"] if simulated else np.nan
@@ -166,16 +166,6 @@ def make_ablation(simulated):
         table[f"{name}_error"] = 0.2 * table[name]
     table.loc[table["label"] == "no photometry", ["distance", "drawn", "w1_z_error"]] = np.nan
     return table
-
-
-def make_coverage():
-    names = ("mean z", "mean log M", "N(z) bins", "main-sequence slope")
-    rows = [(name, level, level + shift) for name, shift in zip(names, (0.02, -0.05, 0.03, -0.02),
-            strict=True) for level in (0.68, 0.95)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["quantity", "level", "covered"])
-    table["covered"] = table["covered"].clip(upper=1)
-    return table.assign(low=table["covered"] - 0.05, high=(table["covered"] + 0.04).clip(upper=1),
-                        populations=40)  # fmt: skip
 
 
 TABLES = {
@@ -192,7 +182,6 @@ TABLES = {
         },
     ),
     "ablation": (ablation, {ABLATION_COLUMNS: make_ablation}),
-    "coverage": (coverage, {COVERAGE_COLUMNS: lambda _: make_coverage()}),
 }
 
 
@@ -236,7 +225,7 @@ def test_what_is_not_known_of_real_galaxies_is_not_drawn():
     with style():
         simulated, real = (corner(make_population(known)) for known in (True, False))
         assert "truth" in words(simulated)
-        assert {"spectroscopic redshifts", "published fits of each galaxy"} <= set(words(real))
+        assert {"spectroscopic redshifts", "published recipe"} <= set(words(real))
         bands = [redshift_distribution(make_bands(known)) for known in (True, False)]
     assert "truth" in words(bands[0])
     assert "spectroscopic redshifts" in words(bands[1])
@@ -294,7 +283,7 @@ def test_the_chosen_weight_is_marked():
     assert marked.get_ydata() == pytest.approx(chosen["distance"])
 
 
-@pytest.mark.parametrize(("simulated", "panels"), [(True, 4), (False, 3)])
+@pytest.mark.parametrize(("simulated", "panels"), [(True, 3), (False, 2)])
 def test_an_ablation_has_a_row_per_variant_and_a_heading_per_kind(simulated, panels):
     table = make_ablation(simulated)
     with style():
@@ -304,11 +293,3 @@ def test_an_ablation_has_a_row_per_variant_and_a_heading_per_kind(simulated, pan
     assert len(ticks) == len(table) + table["kind"].nunique()
     assert ticks[:3] == ["recipe", "default", "published recipe"]
     assert any("target" in text.get_text() for text in figure.axes[0].texts)
-
-
-def test_coverage_is_held_against_what_is_accepted():
-    with style():
-        axes = coverage(make_coverage()).axes[0]
-    ranges = [(patch.get_y(), patch.get_y() + patch.get_height()) for patch in axes.patches[:2]]
-    assert np.allclose(ranges, [(0.60, 0.76), (0.90, 0.99)])
-    assert axes.get_ylabel() == "fraction of 40 populations covered"

@@ -44,7 +44,7 @@ use rule * from uraniborg
     assert "spender_train" in done.stdout + done.stderr
 
 
-ANALYSES = ("universe", "spender", "sdss_outliers", "desi_outliers", "imo")
+ANALYSES = ("universe", "spender", "sdss_outliers", "desi_outliers", "imo", "popsed")
 
 
 def test_analyses_are_all_there_is(checkout):

@@ -179,6 +179,35 @@ use rule popsed_fit as popsed_chosen_fit with:
         code=code("popsed/fit.py"),
 
 
+rule popsed_individual:
+    """Fits single galaxies, whose stacked posteriors are not the population."""
+    input:
+        photometry=lambda wildcards: shards(wildcards.survey, "photometry", "parquet"),
+        ssp_grid=resource("ssp_grid.safetensors"),
+        basis=resource("history_basis.parquet"),
+    output:
+        stacks="results/popsed/{survey}/stacks.parquet",
+        summary="results/popsed/{survey}/stacks.json",
+    log:
+        "results/logs/popsed/{survey}/individual.log",
+    benchmark:
+        "results/runtimes/popsed/{survey}/individual.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        instrument=lambda wildcards: SURVEYS[wildcards.survey].instrument,
+        population=lambda wildcards: SURVEYS[wildcards.survey].population,
+        galaxies=POPSED["single_fits"]["galaxies"],
+        library=POPSED["single_fits"]["library"],
+        error_floor=POPSED["fit"]["error_floor"],
+        code=code("popsed/individual.py"),
+    script:
+        "../scripts/popsed/individual.py"
+
+
 rule popsed_population:
     """What the ensemble says of the population, beside the truth and the controls."""
     input:
@@ -223,6 +252,7 @@ rule popsed_ablation:
         galaxies=popsed_fits("galaxies.parquet", [*POPSED_FITS, *POPSED_CHOSEN]),
         summaries=popsed_fits("summary.json", [*POPSED_FITS, *POPSED_CHOSEN]),
         histories=popsed_fits("history.parquet", POPSED_HISTORIES.values()),
+        stacks="results/popsed/{survey}/stacks.parquet",
     output:
         ablation="results/popsed/{survey}/ablation.parquet",
         convergence="results/popsed/{survey}/convergence.parquet",

@@ -18,7 +18,8 @@ with job(snakemake):
         name: (read_table(galaxies), json.loads(Path(summary).read_text()))
         for name, (galaxies, summary) in fits.items()
     }
-    table = ablation_table(loaded, params.rows, truth, catalogue, params.population)
+    stacks = read_table(inputs.stacks)
+    table = ablation_table(loaded, params.rows, truth, catalogue, params.population, stacks)
     write_table(outputs.ablation, table, ABLATION_COLUMNS)
     histories = dict(zip(params.histories, inputs.histories, strict=True))
     convergence = convergence_table(

@@ -1,4 +1,4 @@
-"""How far a fit of a population can be trusted: convergence, its choices, and its coverage."""
+"""How far a fit of a population can be trusted: its convergence and its choices."""
 
 from itertools import cycle
 
@@ -7,18 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
-from uraniborg.figures.style import COLORS, ONE_COLUMN, TWO_COLUMNS
+from uraniborg.figures.style import COLORS, TWO_COLUMNS
 from uraniborg.population.popsed.tables import (
     ABLATION_KINDS,
-    ACCEPTED_COVERAGE,
     DEFAULT,
     PUBLISHED,
 )
 
-__all__ = ["ablation", "convergence", "coverage"]
+__all__ = ["ablation", "convergence"]
 
 _FITS = {
     DEFAULT: {"color": COLORS["model"], "ls": "-", "lw": 1.2},
@@ -65,10 +63,9 @@ def _progress(axes: Axes, fits: pd.DataFrame) -> None:
     for label, fit in fits.groupby("label", sort=False):
         look = _FITS.get(label) or {"color": next(others), "ls": "-.", "lw": 0.9}
         fit = fit.sort_values("step")
-        axes.plot(fit["drawn"], fit["distance"], label=_FIT_NAMES.get(label, label), **look)
+        axes.plot(fit["drawn"] / 1e6, fit["distance"], label=_FIT_NAMES.get(label, label), **look)
     _floor(axes, fits["floor"].median(), fits["floor_spread"].median())
-    axes.set(xlabel="galaxies drawn", xscale="log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="million galaxies drawn", xlim=(0, None))
 
 
 def _lcurve(axes: Axes, lcurve: pd.DataFrame) -> None:
@@ -120,7 +117,6 @@ _MEASURES = {
     "w1_z": "W1 in $z$",
     "w1_mass": r"W1 in log $M_\star$ [dex]",
     "ratio": "distance / floor",
-    "drawn": "galaxies drawn",
 }
 
 
@@ -130,7 +126,7 @@ def ablation(
     target_z: float | None = None,
     target_mass: float | None = None,
 ) -> Figure:
-    """What each choice is worth: distances to the truth and to the data, and the cost.
+    """What each choice is worth: distances to the truth and to the data.
 
     Args:
         table: The columns `uraniborg.population.popsed.tables.ABLATION_COLUMNS`. Measures that no
@@ -196,35 +192,3 @@ def _measure(axes: Axes, rows: pd.DataFrame, name: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel(_MEASURES[name])
     axes.tick_params(axis="y", which="both", length=0)
-
-
-def coverage(table: pd.DataFrame, survey: str = "") -> Figure:
-    """How often intervals of nominal probability contain the truth, by quantity.
-
-    Args:
-        table: The columns `uraniborg.population.popsed.tables.COVERAGE_COLUMNS`.
-        survey: Name for the title.
-    """
-
-    figure = Figure(figsize=(ONE_COLUMN, 3.2))
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="black", lw=0.6)
-    for level, (low, high) in ACCEPTED_COVERAGE.items():
-        axes.add_patch(Rectangle((level - 0.035, low), 0.07, high - low, color="#dddddd", lw=0))
-    quantities = list(dict.fromkeys(table["quantity"]))
-    looks = zip(cycle(_COLORS), cycle(_MARKERS), strict=False)
-    for i, (name, (color, marker)) in enumerate(zip(quantities, looks, strict=False)):
-        rows = table[table["quantity"] == name].sort_values("level")
-        x = rows["level"] + 0.014 * (i - (len(quantities) - 1) / 2)
-        sides = [rows["covered"] - rows["low"], rows["high"] - rows["covered"]]
-        axes.errorbar(x, rows["covered"], np.clip(sides, 0, None), color=color, marker=marker,
-                      ms=3.5, ls="", elinewidth=0.8, label=name)  # fmt: skip
-    number = table["populations"].max() if len(table) else 0
-    lowest = min([0.5, *(table["low"].dropna() - 0.05), *(table["level"] - 0.1)])
-    axes.set(xlim=(max(lowest, 0), 1.02), ylim=(max(lowest, 0), 1.02))
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set(xlabel="nominal probability of the interval")
-    axes.set_ylabel(f"fraction of {number} populations covered")
-    axes.add_patch(Rectangle((-1, -1), 0.01, 0.01, color="#dddddd", lw=0, label="accepted"))
-    axes.legend(loc="upper left", title=survey or None, alignment="left")
-    return figure

@@ -17,7 +17,7 @@ _MASS = r"log $M_\star$ [M$_\odot$]"
 _AXES = {
     "z": ("redshift", "galaxies per unit of $z$"),
     "stellar_mass": (_MASS, "galaxies per dex"),
-    MASS_FUNCTION: (_MASS, r"log $\phi$ [Mpc$^{-3}$ dex$^{-1}$]"),
+    MASS_FUNCTION: (_MASS, r"log $\phi / n(>10^{9.6}\,M_\odot)$ [dex$^{-1}$]"),
 }
 # What else a distribution can be compared with (Okabe & Ito 2008).
 _OTHERS = {

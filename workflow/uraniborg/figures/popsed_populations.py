@@ -95,7 +95,7 @@ def corner(population: pd.DataFrame, survey: str = "") -> Figure:
 def _source_name(source: str, known: pd.Series) -> str:
     if source == "truth" and known["z"] and known.sum() == 1:
         return "spectroscopic redshifts"
-    names = {"prior": "prior, after selection", "published": "published fits of each galaxy"}
+    names = {"prior": "prior, after selection", "published": "published recipe"}
     return names.get(source, source)
 
 

@@ -23,6 +23,7 @@ def ablation_table(
     truth: pd.DataFrame,
     catalogue: Catalogue,
     population: Mapping[str, Any],
+    stacks: pd.DataFrame,
 ) -> pd.DataFrame:
     """Rows of `tables.ABLATION_COLUMNS`.
 
@@ -32,6 +33,7 @@ def ablation_table(
         truth: True parameters, NaN where not known.
         catalogue: The survey.
         population: The section `population` of the survey's file.
+        stacks: Posteriors of single galaxies, `tables.STACK_COLUMNS`.
     """
 
     table = [_row(row, [fits[name] for name in row["fits"]], truth) for row in rows]
@@ -40,7 +42,9 @@ def ablation_table(
         others["supervised neighbours"] = neighbour_redshifts(*halves(catalogue)).ravel()
     for label, sample in others.items():
         if sample is not None:
-            table.append(_redshifts_only(label, sample, truth, len(catalogue)))
+            table.append(_not_fitted(label, {"z": sample}, truth, len(catalogue)))
+    for label, stack in stacks.groupby("label"):
+        table.append(_not_fitted(f"single fits, {label}", stack, truth, stack["galaxy"].nunique()))
     return pd.DataFrame(table)
 
 
@@ -96,20 +100,16 @@ def _row(row: Mapping[str, Any], fits: Sequence[Fit], truth: pd.DataFrame) -> di
     return table
 
 
-def _redshifts_only(
-    label: str, sample: np.ndarray, truth: pd.DataFrame, number: int
+def _not_fitted(
+    label: str, samples: Mapping[str, Sequence[float]], truth: pd.DataFrame, number: int
 ) -> dict[str, Any]:
-    known = truth["z"].dropna()
-    return {
-        "kind": "control",
-        "label": label,
-        "n": number,
-        "drawn": np.nan,
-        "distance": np.nan,
-        "floor": np.nan,
-        "w1_z": wasserstein_distance(sample, known) if len(known) else np.nan,
-        "w1_z_error": np.nan,
-        "w1_mass": np.nan,
-        "w1_mass_error": np.nan,
-        "seeds": 1,
-    }
+    """A row of what is no fit of a population."""
+
+    row = {"kind": "control", "label": label, "n": number, "seeds": 1}
+    row |= dict.fromkeys(("drawn", "distance", "floor"), np.nan)
+    for name, short in (("z", "z"), ("stellar_mass", "mass")):
+        known = truth[name].dropna()
+        judged = name in samples and len(known) > 0
+        row[f"w1_{short}"] = wasserstein_distance(samples[name], known) if judged else np.nan
+        row[f"w1_{short}_error"] = np.nan
+    return row

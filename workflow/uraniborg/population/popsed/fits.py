@@ -26,6 +26,7 @@ from uraniborg.population.popsed.training import (
 from uraniborg.training import TrainingSettings
 
 __all__ = [
+    "TYPICAL_Z",
     "FitSettings",
     "Fitted",
     "Judge",
@@ -34,12 +35,13 @@ __all__ = [
     "galaxies_of",
 ]
 
+TYPICAL_Z = 0.1
+"""Typical redshift of the surveys, at which the mean history of the prior is seen."""
+
 # Galaxies and directions by which finished fits are judged, other than those of training.
 _JUDGED, _DIRECTIONS, _SEED = 20_000, 128, 7919
 # At most so many galaxies of a catalogue are compared with each other for the floor.
 _FLOOR = 50_000
-# Typical redshift of the surveys, at which the mean history of the prior is seen.
-_TYPICAL_Z = 0.1
 # Star-formation rates that photometry cannot tell from none, log10 per yr.
 _QUIESCENT = -14.0
 
@@ -56,7 +58,8 @@ class FitSettings:
         learning_rate: Peak learning rate.
         flow: Arguments of `Generator`.
         bootstrap: Whether the catalogue is drawn again with replacement.
-        vary: Whether the prior is varied within its doubt, and its weight by a factor of up to two.
+        vary: Whether the prior is varied within its doubt, its weight by a factor of up to two, and
+            the zero points that are expected by their error.
         galaxies: Galaxies of the catalogue to use at most; None for all.
     """
 
@@ -176,7 +179,7 @@ def fit_population(
     used = catalogue.take(np.arange(len(catalogue))[: settings.galaxies])
     if settings.bootstrap:
         used = used.take(random.integers(len(used), size=len(used)))
-    prior = Prior.of(space, forward_model.history, _TYPICAL_Z)
+    prior = Prior.of(space, forward_model.history, TYPICAL_Z)
     if recipe.published:
         prior = Prior.flat_box(space)
     if settings.vary:
@@ -189,6 +192,8 @@ def fit_population(
         Generator(space.size, **settings.flow),
         selects=not recipe.published,
     )
+    if settings.vary:
+        model.expected.copy_(torch.as_tensor(random.standard_normal(len(catalogue.bands))))
     history = train(
         model,
         Comparison(Observed(used), settings.batch_size, recipe),

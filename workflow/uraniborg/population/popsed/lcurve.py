@@ -1,13 +1,17 @@
 """How much the prior may count: an L-curve against the floor of the data.
 
 With a growing weight a fit comes closer to the prior and, from some weight on, leaves the
-photometry (Hansen 1992, SIAM Review 34, 561). The catalogue says what can be seen: distances that
-differ by less than the scatter of the floor, the distance of its own random parts, do not differ.
+photometry (Hansen 1992, SIAM Review 34, 561). What can be seen is limited by the scatter of the
+floor, the distance of the catalogue's own random parts, and by that of fits that differ in their
+seeds alone.
 """
 
 import pandas as pd
 
 __all__ = ["choose"]
+
+# Distances of fits of different seeds scatter by some such share.
+_SCATTER = 0.2
 
 
 def choose(fits: pd.DataFrame) -> pd.DataFrame:
@@ -22,5 +26,6 @@ def choose(fits: pd.DataFrame) -> pd.DataFrame:
         The same with the column `chosen`.
     """
 
-    allowed = fits["distance"] <= fits["distance"].min() + fits["floor_spread"]
+    least = fits["distance"].min()
+    allowed = fits["distance"] <= least + fits["floor_spread"].clip(lower=_SCATTER * least)
     return fits.assign(chosen=fits["weight"] == fits["weight"][allowed].max())

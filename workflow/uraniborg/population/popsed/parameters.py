@@ -47,12 +47,13 @@ BOUNDS = (
     Bound("log_metallicity", "dex(Z_sun)", -2.0, 0.39, -0.3, 0.5, "log metallicity"),
     Bound("A_V", "mag", 0.0, 3.0, 0.0, 0.4, "A_V"),
     Bound("birth_cloud_ratio", "", 0.0, 3.0, 1.0, 0.7, "birth-cloud ratio"),
-    Bound("dust_slope", "", -0.8, 0.5, -0.3, 0.3, "dust slope"),
+    Bound("dust_slope", "", -1.2, 0.5, -0.5, 0.3, "dust slope"),
 )
 """All parameters but the redshift, whose range is the survey's, and the history.
 
-Ranges and widths are assumed: wide enough for what is known of galaxies (Gallazzi et al. 2005 for
-metals, Salim et al. 2018 for dust), narrower than the box.
+Ranges and widths are assumed: wide enough for what is known of galaxies, narrower than the box.
+Metals: Gallazzi et al. (2005). Dust: Salim et al. (2018), whose curves are steep; the slope is that
+of the deviation from wavelength^-0.7.
 """
 
 

@@ -74,7 +74,7 @@ class Catalogue:
         """What tells catalogues apart."""
 
         digest = hashlib.sha256()
-        for array in (self.flux, self.sigma):
+        for array in (self.flux, self.sigma, self.limited):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 

@@ -115,8 +115,7 @@ def mass_function(
     weights = np.where(volume > 0, 1 / np.where(volume > 0, volume, 1), 0)
     total = weights[stellar_mass >= normalised_above].sum()
     number = np.histogram(stellar_mass, edges, weights=weights)[0] / np.diff(edges)
-    with np.errstate(divide="ignore"):
-        return np.log10(number / total)
+    return np.log10(np.where(number > 0, number / total, np.nan))
 
 
 class MainSequence(NamedTuple):

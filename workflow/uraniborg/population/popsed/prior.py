@@ -6,7 +6,7 @@ drawn to it by a small weight, chosen so that the photometry is met, see
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -81,6 +81,7 @@ class Prior:
         knee: log10 of its characteristic mass in M_sun.
         softness: Power of M / M* in the exponential; 1 for Schechter's.
         evolution: Power of 1 + z by which the density of galaxies evolves.
+        dust_slope: Centre of the slope of the dust's law.
         flat: Whether there is no preference within the box instead of all this, as published.
     """
 
@@ -91,6 +92,7 @@ class Prior:
     knee: float = 10.8
     softness: float = 1.0
     evolution: float = 0.0
+    dust_slope: float = BOUNDS[-1].centre
     flat: bool = False
 
     @classmethod
@@ -136,7 +138,8 @@ class Prior:
             total = total - ((log_ssfr - LOG_SSFR[0]) / LOG_SSFR[1]).square() / 2
         for bound in BOUNDS:
             if bound.width:
-                offset = (parameters[bound.name] - bound.centre) / bound.width
+                centre = self.dust_slope if bound.name == "dust_slope" else bound.centre
+                offset = (parameters[bound.name] - centre) / bound.width
                 total = total - offset.square() / 2
         return total
 
@@ -144,17 +147,15 @@ class Prior:
         """Another prior of the family, for an ensemble: its numbers are drawn within their doubt.
 
         The slope by 0.15, the knee by 0.15 dex, the evolution by 2 (assumed: twice the scatter of
-        published mass functions of the last 5 Gyr, Baldry et al. 2012, Leja et al. 2020).
+        published mass functions of the last 5 Gyr, Baldry et al. 2012, Leja et al. 2020), the
+        slope of the dust's law by 0.2 (Salim et al. 2018).
         """
 
-        slope, knee, evolution = random.standard_normal(3) * (0.15, 0.15, 2.0)
-        return Prior(
-            self.space,
-            self.concentration,
-            self.recent,
-            self.slope + slope,
-            self.knee + knee,
-            self.softness,
-            self.evolution + evolution,
-            self.flat,
+        slope, knee, evolution, dust = random.standard_normal(4) * (0.15, 0.15, 2.0, 0.2)
+        return replace(
+            self,
+            slope=self.slope + slope,
+            knee=self.knee + knee,
+            evolution=self.evolution + evolution,
+            dust_slope=self.dust_slope + dust,
         )

@@ -21,7 +21,7 @@ from uraniborg.population.popsed.posterior import (
     prior_pull,
     sequence_table,
 )
-from uraniborg.population.popsed.tables import MASS_FUNCTION, POPULATION_COLUMNS
+from uraniborg.population.popsed.tables import MASS_FUNCTION, POPULATION_COLUMNS, SEQUENCE_COLUMNS
 from uraniborg.universe.galaxy_population import Limit
 from uraniborg.universe.relations import hyperparameters, mass_density
 
@@ -32,7 +32,8 @@ _PARAMETERS = tuple(column.name for column in POPULATION_COLUMNS[2:])
 _SHOWN = 4000
 _BINS = 30
 _MASSES = np.arange(8.0, 12.01, 0.2)
-_NORMALISED_ABOVE = 9.5
+# An edge of the bins.
+_NORMALISED_ABOVE = 9.6
 _NULLS = {
     "blanton_2003": nulls.BLANTON_2003,
     "loveday_2015": nulls.LOVEDAY_2015,
@@ -162,7 +163,9 @@ class Results:
         parts = [sequence_table("recovered", self.pooled, sequences)]
         others = {"truth": self.truth, "prior": self.prior, "published": self.published}
         parts += [sequence_table(name, table) for name, table in others.items()]
-        return pd.concat([part for part in parts if len(part)], ignore_index=True)
+        names = [column.name for column in SEQUENCE_COLUMNS]
+        filled = [part for part in parts if len(part)]
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=names)
 
     def parameters(self) -> pd.DataFrame:
         """What is known of each parameter, the columns of `tables.PARAMETER_COLUMNS`."""

@@ -14,10 +14,8 @@ from uraniborg.tables import Column
 __all__ = [
     "ABLATION_COLUMNS",
     "ABLATION_KINDS",
-    "ACCEPTED_COVERAGE",
     "BAND_COLUMNS",
     "CONVERGENCE_COLUMNS",
-    "COVERAGE_COLUMNS",
     "DEFAULT",
     "LCURVE_COLUMNS",
     "MASS_FUNCTION",
@@ -26,6 +24,7 @@ __all__ = [
     "POPULATION_COLUMNS",
     "PUBLISHED",
     "SEQUENCE_COLUMNS",
+    "STACK_COLUMNS",
     "galaxy_table_columns",
 ]
 
@@ -40,9 +39,6 @@ MASS_FUNCTION = "intrinsic_mass_function"
 
 ABLATION_KINDS = ("recipe", "distance", "size", "prior", "control")
 """What is varied, in the order in which it is shown."""
-
-ACCEPTED_COVERAGE = {0.68: (0.60, 0.76), 0.95: (0.90, 0.99)}
-"""By nominal probability, the range in which the covered fraction has to be."""
 
 POPULATION_COLUMNS = (
     Column("source", pa.string(), "", "recovered, truth, prior or published"),
@@ -86,7 +82,7 @@ BAND_COLUMNS = (
 """Distributions in adjacent bins, with uncertainty.
 
 Of `z` and `stellar_mass` per unit of the quantity, normalised to one, of selected galaxies; the
-mass function, of all, is log10 of the number per Mpc^3 and dex.
+mass function, of all, is log10 of the number per dex over that above 10^9.6 M_sun.
 """
 
 SEQUENCE_COLUMNS = (
@@ -105,12 +101,17 @@ SEQUENCE_COLUMNS = (
 
 CONVERGENCE_COLUMNS = (
     Column("label", pa.string(), "", f"Which fit: {DEFAULT}, {PUBLISHED} or another"),
-    Column("step", pa.int64(), "", "Steps of the optimiser"),
+    Column("step", pa.int64(), "", "Epochs of training"),
     Column("drawn", pa.float64(), "", "Galaxies that the flow has drawn until then"),
     Column("distance", pa.float64(), "", "Distance of model and observed photometry"),
     Column("floor", pa.float64(), "", "The same distance of data against data"),
     Column("floor_spread", pa.float64(), "", "Standard deviation of the floor"),
-    Column("divergence", pa.float64(), "nat", "Of the flow from the prior, NaN without one"),
+    Column(
+        "divergence",
+        pa.float64(),
+        "nat",
+        "Of the population from the prior, of the published recipe from its box",
+    ),
 )
 """Fits as they proceed."""
 
@@ -128,6 +129,14 @@ ABLATION_COLUMNS = (
     Column("seeds", pa.int64(), "", "Fits that the row is the mean of"),
 )
 """What each choice is worth, one row per variant."""
+
+STACK_COLUMNS = (
+    Column("label", pa.string(), "", "Prior of the fits: prior, or flat prior"),
+    Column("galaxy", pa.int64(), "", "Number of the galaxy"),
+    Column("z", pa.float32(), "", "Redshift"),
+    Column("stellar_mass", pa.float32(), "dex(M_sun)", "log10 of the living stellar mass"),
+)
+"""Posterior draws of galaxies that were fitted one by one, as many of each."""
 
 LCURVE_COLUMNS = (
     Column("weight", pa.float64(), "", "Weight of the divergence from the prior in the loss"),
@@ -156,16 +165,6 @@ PARAMETER_COLUMNS = (
 
 Where the pull is not small, the prior decides.
 """
-
-COVERAGE_COLUMNS = (
-    Column("quantity", pa.string(), "", "What the intervals are of"),
-    Column("level", pa.float64(), "", "Their nominal probability"),
-    Column("covered", pa.float64(), "", "Fraction that contains the truth"),
-    Column("low", pa.float64(), "", "Lower end of its 68% binomial interval"),
-    Column("high", pa.float64(), "", "Upper end of its 68% binomial interval"),
-    Column("populations", pa.int64(), "", "Simulated populations"),
-)
-"""How often intervals of the population posterior contain the truth."""
 
 _GALAXY = {
     "z": ("", "Redshift"),

@@ -119,12 +119,16 @@ class PopulationModel(nn.Module):
         self.forward_model, self.generator, self.selects = forward_model, generator, selects
         # In units of the prior's width, so that one learning rate serves all.
         self.offsets = nn.Parameter(torch.zeros(bands))
+        self.register_buffer("expected", torch.zeros(bands))
 
     @property
     def zero_points(self) -> Tensor:
-        """Magnitudes that are added to the model's in each band, shape (B,)."""
+        """Magnitudes that are added to the model's in each band, shape (B,).
 
-        return ZERO_POINT_ERROR * self.offsets
+        They are drawn to `expected`, both in units of the prior's width.
+        """
+
+        return ZERO_POINT_ERROR * (self.expected + self.offsets)
 
     def forward(self, base: Tensor) -> Draw:
         """Galaxies from standard normals, shape (N, D)."""
@@ -170,6 +174,14 @@ class Comparison:
             levels=min(size, len(observed.data)),
             seed=recipe.seed,
         )
+        self._epoch = 0
+
+    def begin(self, epoch: int) -> None:
+        """Changes the directions, or starts another sequence of minibatches, once per epoch."""
+
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self.objective.redraw(self.recipe.seed + epoch)
 
     def distance(self, draw: Draw, strength: float = 1.0) -> Tensor:
         """The distance of a draw's selected galaxies from the catalogue, a scalar."""
@@ -238,8 +250,7 @@ def train(
         if recipe.published:
             # Full strength from the middle on.
             strength = min(1.0, _FIRST_NOISE ** (1 - 2 * (epoch - 1) / settings.epochs))
-        if module.training:
-            comparison.objective.redraw(recipe.seed + epoch)
+        comparison.begin(epoch)
         draw = module(torch.randn(len(batch["row"]), module.generator.size))
         apart = divergence(draw, prior)
         distance = comparison.distance(draw, strength) if recipe.photometry else 0 * apart

@@ -107,3 +107,14 @@ def test_a_report_of_a_part_needs_not_the_rest(finished):
     finally:
         aside.rename(missing)
     assert "arXiv:2211.07890" in (finished.folder / "part.html").read_text()
+
+
+def test_a_population_is_told_from_its_controls(finished):
+    folder = finished.folder / "results/popsed/gama_simulated"
+    numbers = json.loads((folder / "numbers.json").read_text())
+    assert {"w1_z", "w1_mass", "published_ratio_z", "null_w1_z", "shuffled_w1_z"} <= set(numbers)
+    assert all(number["data"] == "simulated" for number in numbers.values())
+    lcurve = read_table(folder / "lcurve.parquet")
+    assert lcurve["chosen"].sum() == 1
+    weight = json.loads((folder / "weight.json").read_text())["weight"]
+    assert lcurve.loc[lcurve["chosen"], "weight"].item() == weight

@@ -209,35 +209,39 @@ rule popsed_ablation:
         "../scripts/popsed/ablation.py"
 
 
-rule popsed_plot:
-    """Draws one figure of a survey from its table."""
-    input:
-        lambda wildcards: (
-            f"results/popsed/{wildcards.survey}/{POPSED_FIGURES[wildcards.figure]}.parquet"
-        ),
-    output:
-        report(
-            "results/figures/popsed/{figure}_{survey}.pdf",
-            caption="../report/popsed/{figure}.rst",
-            category="PopSED",
-            subcategory="{survey}",
-            labels={"paper": POPSED_PAPER, "figure": "{figure}"},
-        ),
-    log:
-        "results/logs/popsed/{survey}/plot/{figure}.log",
-    benchmark:
-        "results/runtimes/popsed/{survey}/plot/{figure}.tsv"
-    wildcard_constraints:
-        figure=one_of(POPSED_FIGURES),
-    conda:
-        "../../envs/figures.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=5,
-    params:
-        code=lambda wildcards: code(f"popsed/plot_{wildcards.figure}.py"),
-    script:
-        "../scripts/popsed/plot_{wildcards.figure}.py"
+for figure, table in POPSED_FIGURES.items():
+
+    # Captions belong to rules.
+    rule:
+        name:
+            f"popsed_plot_{figure}"
+        input:
+            f"results/popsed/{{survey}}/{table}.parquet",
+        output:
+            report(
+                f"results/figures/popsed/{figure}_{{survey}}.pdf",
+                caption=f"../report/popsed/{figure}.rst",
+                category="PopSED",
+                subcategory="{survey}",
+                labels={
+                    "paper": POPSED_PAPER,
+                    "figure": figure.replace("_", " "),
+                },
+            ),
+        log:
+            f"results/logs/popsed/{{survey}}/plot/{figure}.log",
+        benchmark:
+            f"results/runtimes/popsed/{{survey}}/plot/{figure}.tsv"
+        conda:
+            "../../envs/figures.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=5,
+        params:
+            figure=figure,
+            code=code(f"popsed/plot_{figure}.py"),
+        script:
+            "../scripts/popsed/plot_{params.figure}.py"
 
 
 rule popsed_plot_convergence:

@@ -65,9 +65,11 @@ def mass_function(bands: pd.DataFrame, survey: str = "") -> Figure:
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[2.4, 1])
     rows = _rows(bands, MASS_FUNCTION)
     _distribution(upper, lower, rows, MASS_FUNCTION)
-    # The steep end would leave no room for the rest.
-    bottom, top = upper.get_ylim()
-    upper.set_ylim(max(bottom, top - _DECADES), top)
+    # Neither the steep end nor bands of masses that are hardly seen leave room for the rest.
+    lines = rows[["median", "truth"]].to_numpy()
+    if np.isfinite(lines).any():
+        top = np.nanmax(lines) + 0.5
+        upper.set_ylim(max(np.nanmin(lines) - 0.5, top - _DECADES), top)
     _legend(figure, rows, "truth", survey, columns=3)
     return figure
 

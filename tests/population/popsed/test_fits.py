@@ -87,6 +87,15 @@ def test_the_settings_decide(fit, fitted, universe):
     assert torch.equal(other.draw.flux, fit(catalogue=some).draw.flux)
 
 
+def test_the_published_recipe_takes_model_and_zero_points_for_exact(fit):
+    exact, doubtful = (
+        fit(replace(SETTINGS, recipe=Recipe("published", error_floor=error))) for error in (0, 0.1)
+    )
+    assert torch.equal(exact.draw.flux, doubtful.draw.flux)
+    assert not exact.model.zero_points.any()
+    assert fit().model.zero_points.any()
+
+
 def test_members_of_an_ensemble_differ_in_what_they_expect(fit):
     once = replace(SETTINGS, epochs=1, steps=1, vary=True)
     members = [fit(replace(once, recipe=Recipe(seed=seed))).summary for seed in range(4)]

@@ -192,6 +192,7 @@ def fit_population(
         Generator(space.size, **settings.flow),
         selects=not recipe.published,
     )
+    model.offsets.requires_grad_(not recipe.published)
     if settings.vary:
         model.expected.copy_(torch.as_tensor(random.standard_normal(len(catalogue.bands))))
     history = train(

@@ -10,7 +10,8 @@ the Kullback-Leibler divergence is a mean over the same galaxies: what the surve
 contributes to both populations cancels but for the fraction that it selects.
 
 The published recipe (Li et al. 2024, arXiv:2309.16958) has no prior but a flat box, no selection,
-and noise that is annealed from a thirtieth of its strength.
+no errors of the model or of zero points, and noise that is annealed from a thirtieth of its
+strength.
 """
 
 import math
@@ -68,6 +69,8 @@ class Recipe:
 
     @property
     def published(self) -> bool:
+        """Whether nothing but the distance counts, and the model is taken to be exact."""
+
         return self.name == "published"
 
 
@@ -187,7 +190,9 @@ class Comparison:
         """The distance of a draw's selected galaxies from the catalogue, a scalar."""
 
         features = self.observed.observe(
-            draw.flux, floor=self.recipe.error_floor, strength=strength
+            draw.flux,
+            floor=0.0 if self.recipe.published else self.recipe.error_floor,
+            strength=strength,
         )
         return self.objective(self.observed.standardise(features).float(), draw.weights)
 

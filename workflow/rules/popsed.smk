@@ -152,6 +152,7 @@ rule popsed_population:
         shuffled=popsed_fits("galaxies.parquet", ["shuffled"])[0],
         lightest=popsed_fits("galaxies.parquet", POPSED_WEIGHTS)[0],
         heaviest=popsed_fits("galaxies.parquet", POPSED_WEIGHTS)[-1],
+        hyperparameters=resource("galaxy_population.json"),
     output:
         population="results/popsed/{survey}/population.parquet",
         photometry="results/popsed/{survey}/photometry.parquet",
@@ -171,7 +172,7 @@ rule popsed_population:
     params:
         instrument=lambda wildcards: SURVEYS[wildcards.survey].instrument,
         population=lambda wildcards: SURVEYS[wildcards.survey].population,
-        simulated=lambda wildcards: SURVEYS[wildcards.survey].data == "simulated",
+        universe=lambda wildcards: SURVEYS[wildcards.survey].universe,
         code=code("popsed/population.py"),
     script:
         "../scripts/popsed/population.py"
@@ -184,7 +185,8 @@ rule popsed_ablation:
         truth=popsed_truth,
         galaxies=popsed_fits("galaxies.parquet", [*POPSED_FITS, *POPSED_CHOSEN]),
         summaries=popsed_fits("summary.json", [*POPSED_FITS, *POPSED_CHOSEN]),
-        histories=popsed_fits("history.parquet", POPSED_HISTORIES.values()),
+        histories=popsed_fits("history.parquet", [*POPSED_WEIGHTS, "published"]),
+        lcurve="results/popsed/{survey}/weight.json",
         stacks="results/popsed/{survey}/stacks.parquet",
     output:
         ablation="results/popsed/{survey}/ablation.parquet",
@@ -203,7 +205,7 @@ rule popsed_ablation:
         population=lambda wildcards: SURVEYS[wildcards.survey].population,
         fits=[*POPSED_FITS, *POPSED_CHOSEN],
         rows=POPSED_ROWS,
-        histories=POPSED_HISTORIES,
+        histories=[*POPSED_WEIGHTS, "published"],
         code=code("popsed/ablation.py"),
     script:
         "../scripts/popsed/ablation.py"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from uraniborg.errors import UserError
 from uraniborg.population.popsed.ablation import ablation_table, convergence_table
 from uraniborg.population.popsed.results import Results, null_redshifts
 from uraniborg.population.popsed.tables import (
@@ -71,6 +72,7 @@ def of(catalogue, **changes):
         "heaviest": galaxies(13, mass=0.6),
         "truth": galaxies(14, 20_000)[list(TRUTH)],
         "population": POPULATION,
+        "true_values": hyperparameters({}, None),
     }
     return Results(**(settings | changes))
 
@@ -87,7 +89,7 @@ def real(universe):
     catalogue = universe.catalogue
     z = np.where(np.arange(len(catalogue)) % 2, catalogue.z, np.nan)
     truth = pd.DataFrame({"z": galaxies(14)["z"]}).reindex(columns=list(TRUTH)).astype(float)
-    return of(replace(catalogue, z=z), truth=truth, simulated=False)
+    return of(replace(catalogue, z=z), truth=truth, true_values=None)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -222,7 +224,7 @@ def test_a_survey_without_redshifts_and_luminosity_function_has_tables(universe)
     catalogue = replace(universe.catalogue, z=np.full(len(universe.catalogue), np.nan))
     nothing = pd.DataFrame(columns=list(TRUTH), dtype=float)
     population = POPULATION | {"luminosity_function": None}
-    results = of(catalogue, truth=nothing, population=population, simulated=False)
+    results = of(catalogue, truth=nothing, population=population, true_values=None)
     assert results.numbers() == {}
     bands = results.bands()
     assert bands[["truth", "null", "neighbours"]].isna().all(axis=None)
@@ -319,3 +321,29 @@ def test_the_true_mass_function_is_where_a_perfect_recovery_is(universe):
     results = of(universe.catalogue, members=[perfect, perfect], truth=perfect[list(TRUTH)])
     table = results.bands().query("quantity == @MASS_FUNCTION and low > 8.5 and high < 11.1")
     np.testing.assert_allclose(table["median"], table["truth"], atol=0.02)
+
+
+def test_the_true_mass_function_is_that_of_the_survey(universe):
+    table = [
+        of(universe.catalogue, true_values=hyperparameters(values, None)).bands()
+        for values in ({}, {"quiescent_mass": 10.0}, {"mass_offset": 0.2})
+    ]
+    truth = [each.query("quantity == @MASS_FUNCTION")["truth"].dropna() for each in table]
+    # The mass function is that of all galaxies, quiescent or not.
+    np.testing.assert_allclose(truth[1], truth[0])
+    assert np.abs(truth[2] - truth[0]).max() > 0.1
+
+
+def test_the_error_of_the_pooled_distance_is_that_of_the_pool(universe):
+    # Members far off to either side pool to about the truth, and tell so little.
+    apart = [galaxies(seed, z=side) for seed, side in enumerate((-0.03, 0.03, -0.03, 0.03))]
+    alike = [galaxies(seed, z=0.0) for seed in range(4)]
+    numbers = [of(universe.catalogue, members=each).numbers()["w1_z"] for each in (apart, alike)]
+    assert numbers[0]["value"] < 0.03
+    assert numbers[0]["uncertainty"] > 5 * numbers[1]["uncertainty"]
+
+
+def test_a_null_needs_a_limit_in_its_band():
+    population = POPULATION | {"luminosity_function": "kochanek_2001"}
+    with pytest.raises(UserError, match=r"kochanek_2001.*no limit"):
+        null_redshifts(population)

@@ -8,7 +8,12 @@ import torch
 
 from uraniborg.instruments.bands import bands_of
 from uraniborg.instruments.photometer import Photometry, photometry_columns
-from uraniborg.population.popsed.survey import forward_model, read_survey, read_truth
+from uraniborg.population.popsed.survey import (
+    forward_model,
+    hyperparameters_of,
+    read_survey,
+    read_truth,
+)
 from uraniborg.tables import Column, write_table
 
 BANDS = bands_of("sdss+twomass")
@@ -94,3 +99,15 @@ def test_the_model_is_that_of_the_survey(catalogue, root):
         seen = model(parameters | {"stellar_mass": parameters["stellar_mass"] + brighter})
     assert seen.flux.shape == (1, 3)
     assert seen.log_selected.exp().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_hyperparameters_are_those_of_the_survey(root):
+    file = root / "resources" / "galaxy_population.json"
+    assert hyperparameters_of({}, file) is None
+    published = hyperparameters_of({"hyperparameters": "published", "values": {}}, file)
+    fitted = hyperparameters_of({"hyperparameters": "fitted", "values": {}}, file)
+    changed = hyperparameters_of(
+        {"hyperparameters": "published", "values": {"mass_offset": 0.3}}, file
+    )
+    assert published != fitted
+    assert changed == published | {"mass_offset": 0.3}

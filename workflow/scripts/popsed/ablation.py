@@ -18,12 +18,15 @@ with job(snakemake):
         name: (read_table(galaxies), json.loads(Path(summary).read_text()))
         for name, (galaxies, summary) in fits.items()
     }
+    weight = json.loads(Path(inputs.lcurve).read_text())["weight"]
+    loaded["chosen"] = loaded[f"weight_{weight:g}"]
     stacks = read_table(inputs.stacks)
     table = ablation_table(loaded, params.rows, truth, catalogue, params.population, stacks)
     write_table(outputs.ablation, table, ABLATION_COLUMNS)
     histories = dict(zip(params.histories, inputs.histories, strict=True))
+    shown = {"default": f"weight_{weight:g}", "published": "published"}
     convergence = convergence_table(
-        {name: read_table(path) for name, path in histories.items()},
-        {name: loaded[fit][1] for name, fit in params.histories.items()},
+        {label: read_table(histories[fit]) for label, fit in shown.items()},
+        {label: loaded[fit][1] for label, fit in shown.items()},
     )
     write_table(outputs.convergence, convergence, CONVERGENCE_COLUMNS)

@@ -5,7 +5,7 @@ import json
 from uraniborg.files import atomic
 from uraniborg.jobs import job
 from uraniborg.population.popsed.results import Results
-from uraniborg.population.popsed.survey import read_survey, read_truth
+from uraniborg.population.popsed.survey import hyperparameters_of, read_survey, read_truth
 from uraniborg.population.popsed.tables import (
     BAND_COLUMNS,
     PARAMETER_COLUMNS,
@@ -28,7 +28,7 @@ with job(snakemake):
         heaviest=read_table(inputs.heaviest),
         truth=read_truth(inputs.truth, catalogue),
         population=params.population,
-        simulated=params.simulated,
+        true_values=hyperparameters_of(params.universe, inputs.hyperparameters),
     )
     write_table(outputs.population, results.population_table(), POPULATION_COLUMNS)
     write_table(outputs.photometry, results.photometry_table(), PHOTOMETRY_COLUMNS)

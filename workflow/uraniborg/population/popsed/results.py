@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wasserstein_distance
 
+from uraniborg.errors import UserError
 from uraniborg.population.popsed import nulls
 from uraniborg.population.popsed.neighbours import halves, neighbour_redshifts
 from uraniborg.population.popsed.photometry import Catalogue, Features
@@ -23,7 +24,7 @@ from uraniborg.population.popsed.posterior import (
 )
 from uraniborg.population.popsed.tables import MASS_FUNCTION, POPULATION_COLUMNS, SEQUENCE_COLUMNS
 from uraniborg.universe.galaxy_population import Limit
-from uraniborg.universe.relations import hyperparameters, mass_density
+from uraniborg.universe.relations import mass_density
 
 __all__ = ["Results", "null_redshifts"]
 
@@ -50,11 +51,19 @@ def null_redshifts(population: Mapping[str, Any], number: int = 20_000) -> np.nd
 
     Returns:
         None if it names none.
+
+    Raises:
+        UserError: There is no limit in the band of the luminosity function.
     """
 
     if not population["luminosity_function"]:
         return None
     function = _NULLS[population["luminosity_function"]]
+    if function.filter not in population["limits"]:
+        raise UserError(
+            f"population: luminosity_function {population['luminosity_function']!r} is one in "
+            f"{function.filter}, in which there is no limit; add it to `limits`, or remove the key."
+        )
     limit = Limit(**population["limits"][function.filter])
     return nulls.schechter_redshifts(
         function, limit, population["z_min"], population["z_max"], number
@@ -75,7 +84,7 @@ class Results:
         heaviest: Galaxies by the fit with the largest.
         truth: True parameters, NaN where not known.
         population: The section `population` of the survey's file.
-        simulated: Whether the survey is simulated.
+        true_values: Hyperparameters of a simulated survey's population; none of a real one.
     """
 
     catalogue: Catalogue
@@ -87,7 +96,13 @@ class Results:
     heaviest: pd.DataFrame
     truth: pd.DataFrame
     population: Mapping[str, Any]
-    simulated: bool = True
+    true_values: Mapping[str, float] | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the survey is simulated."""
+
+        return self.true_values is not None
 
     @cached_property
     def pooled(self) -> pd.DataFrame:
@@ -195,10 +210,8 @@ class Results:
             known = self._known(name)
             if known is None:
                 continue
-            apart = [wasserstein_distance(member[name], known) for member in self.members]
             ours = wasserstein_distance(self.pooled[name], known)
-            # How much the pooled distance varies between members, over the root of their number.
-            numbers[f"w1_{short}"] = _number(ours, np.std(apart, ddof=1) / len(apart) ** 0.5, known)
+            numbers[f"w1_{short}"] = _number(ours, self._jackknife(name, known), known)
             means = np.array([member[name].mean() for member in self.members])
             offset = abs(means.mean() - known.mean())
             numbers[f"mean_{short}_offset"] = _number(
@@ -217,9 +230,9 @@ class Results:
             if sample is not None and redshifts is not None:
                 apart = wasserstein_distance(sample, redshifts)
                 numbers[f"{label}_w1_z"] = _number(apart, np.nan, redshifts)
-                numbers[f"{label}_gain"] = _number(
-                    apart - numbers["w1_z"]["value"], numbers["w1_z"]["uncertainty"], redshifts
-                )
+        if "null_w1_z" in numbers:
+            ours, null = numbers["w1_z"], numbers["null_w1_z"]["value"]
+            numbers["null_gain"] = _number(null - ours["value"], ours["uncertainty"], redshifts)
         if redshifts is not None:
             table = self.bands().query("quantity == 'z'")
             inside = table["truth"].between(table["low_95"], table["high_95"])
@@ -249,6 +262,16 @@ class Results:
             "n": true.n,
         }
         return numbers
+
+    def _jackknife(self, name: str, known: pd.Series) -> float:
+        """Standard error of the distance of the pooled members, by leaving each of them out."""
+
+        samples = [member[name].to_numpy() for member in self.members]
+        apart = [
+            wasserstein_distance(np.concatenate(samples[:left] + samples[left + 1 :]), known)
+            for left in range(len(samples))
+        ]
+        return float(np.std(apart) * (len(apart) - 1) ** 0.5)
 
     def _known(self, name: str) -> pd.Series | None:
         known = self.truth[name].dropna()
@@ -282,7 +305,7 @@ class Results:
         centres = (_MASSES[1:] + _MASSES[:-1]) / 2
         cells = np.digitize(self.truth["stellar_mass"], _MASSES) - 1
         typical = pd.Series(self.truth["z"]).groupby(cells).mean().reindex(range(len(centres)))
-        density = mass_density(centres, typical.to_numpy(), hyperparameters({}, None))
+        density = mass_density(centres, typical.to_numpy(), self.true_values)
         above = centres >= _NORMALISED_ABOVE
         total = np.nansum(density[above]) * (_MASSES[1] - _MASSES[0])
         return {"truth": np.log10(density / total)}

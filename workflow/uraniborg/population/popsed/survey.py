@@ -14,8 +14,9 @@ from uraniborg.population.popsed.photometry import Catalogue, read_catalogue
 from uraniborg.tables import read_table
 from uraniborg.universe.galaxy_population import Limit
 from uraniborg.universe.histories import NMFHistory
+from uraniborg.universe.relations import hyperparameters
 
-__all__ = ["forward_model", "read_survey", "read_truth"]
+__all__ = ["forward_model", "hyperparameters_of", "read_survey", "read_truth"]
 
 _TRUTH = ("z", "stellar_mass", "log_metallicity", "A_V", "log_sfr", "age")
 
@@ -58,6 +59,20 @@ def forward_model(
     space = ParameterSpace(population["z_min"], population["z_max"], components)
     limits = {name: Limit(**limit) for name, limit in population["limits"].items()}
     return ForwardModel(space, catalogue.bands, Selection(limits), ssp_grid, history_basis)
+
+
+def hyperparameters_of(universe: Mapping[str, Any], fitted: str | Path) -> dict[str, float] | None:
+    """Hyperparameters of a simulated survey's population, None of a real one.
+
+    Args:
+        universe: The section `universe` of the survey's file, empty for a real one.
+        fitted: The file of the rule `population_fit`.
+    """
+
+    if not universe:
+        return None
+    file = fitted if universe["hyperparameters"] == "fitted" else None
+    return hyperparameters(universe["values"], file)
 
 
 def read_truth(files: Sequence[str | Path], catalogue: Catalogue) -> pd.DataFrame:

@@ -140,7 +140,6 @@ def make_lcurve():
         {
             "weight": weight,
             "distance": 0.0044 + 0.4 * weight,
-            "distance_error": 0.0003,
             "floor": 0.0041,
             "floor_spread": 0.0004,
             "divergence": 1.9 / (1 + 300 * weight),

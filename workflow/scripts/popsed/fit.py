@@ -25,6 +25,7 @@ with job(snakemake):
         fit["weight"] = json.loads(Path(inputs.lcurve).read_text())["weight"]
     observed = shuffled(catalogue) if fit.pop("shuffled", False) else catalogue
     settings = fit_settings(params.settings, fit)
+    print(f"{len(catalogue)} galaxies; {catalogue.set_aside} without the reference band set aside")
     fitted = fit_population(
         observed,
         model,
@@ -49,6 +50,7 @@ with job(snakemake):
         "floor_spread": lowest.spread,
         **dict(zip(("training_floor", "training_spread"), in_training, strict=True)),
         "galaxies": min(settings.galaxies or len(observed), len(observed)),
+        "set_aside": catalogue.set_aside,
         "drawn": settings.epochs * settings.steps * settings.batch_size,
     }
     print({name: round(value, 4) for name, value in summary.items()})

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from uraniborg.files import atomic
@@ -17,7 +16,7 @@ with job(snakemake):
     rows = [json.loads(Path(path).read_text()) for path in snakemake.input]
     table = choose(pd.DataFrame(rows).sort_values("weight", ignore_index=True))
     columns = [column.name for column in LCURVE_COLUMNS]
-    write_table(outputs.table, table.assign(distance_error=np.nan)[columns], LCURVE_COLUMNS)
+    write_table(outputs.table, table[columns], LCURVE_COLUMNS)
     weight = float(table.loc[table["chosen"], "weight"].iloc[0])
     print(f"weight of the prior: {weight:g}")
     with atomic(outputs.weight) as temporary:

@@ -71,8 +71,7 @@ def _progress(axes: Axes, fits: pd.DataFrame) -> None:
 def _lcurve(axes: Axes, lcurve: pd.DataFrame) -> None:
     rows = lcurve.sort_values("weight")
     _floor(axes, rows["floor"].median(), rows["floor_spread"].median())
-    axes.errorbar(rows["divergence"], rows["distance"], rows["distance_error"].fillna(0),
-                  color=COLORS["model"], marker="o", ms=3.5, lw=0.7, elinewidth=0.7)  # fmt: skip
+    axes.plot(rows["divergence"], rows["distance"], "o-", color=COLORS["model"], ms=3.5, lw=0.7)
     chosen = rows[rows["chosen"]]
     axes.plot(chosen["divergence"], chosen["distance"], "o", ms=9, mfc="none", mew=1.2,
               color=COLORS["truth"], label="chosen weight")  # fmt: skip

@@ -8,13 +8,9 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from uraniborg.errors import UserError
-from uraniborg.population.distances import Standardisation
-from uraniborg.population.popsed.photometry import Catalogue, Features
+from uraniborg.population.popsed.photometry import Catalogue, Observed
 
 __all__ = ["halves", "neighbour_redshifts", "shuffled"]
-
-# Features further out than this many widths count as being there.
-_CLIPPED = 6.0
 
 
 def halves(catalogue: Catalogue, seed: int = 0) -> tuple[Catalogue, Catalogue]:
@@ -51,13 +47,10 @@ def neighbour_redshifts(
             "needed; lower `neighbours` or use a catalogue with redshifts."
         )
     training = training.take(np.flatnonzero(known))
-    features = Features.of(training)
-    values = features.of_catalogue(training)
-    standardise = Standardisation.of(values.numpy(), limit=_CLIPPED, whiten=True)
-    search = NearestNeighbors(n_neighbors=neighbours).fit(standardise(values).numpy())
-    near = search.kneighbors(
-        standardise(features.of_catalogue(catalogue)).numpy(), return_distance=False
-    )
+    observed = Observed(training)
+    sample = observed.standardise(observed.features.of_catalogue(catalogue))
+    search = NearestNeighbors(n_neighbors=neighbours).fit(observed.data.numpy())
+    near = search.kneighbors(sample.float().numpy(), return_distance=False)
     return training.z[near]
 
 

@@ -30,7 +30,6 @@ class Bound:
         centre: Centre of the soft prior.
         width: Standard deviation of the soft prior, a normal distribution within the range; 0
             where it is flat, or given by `uraniborg.population.popsed.prior`.
-        label: For axes.
     """
 
     name: str
@@ -39,15 +38,14 @@ class Bound:
     high: float
     centre: float = 0.0
     width: float = 0.0
-    label: str = ""
 
 
 BOUNDS = (
-    Bound("stellar_mass", "dex(M_sun)", 7.0, 12.5, label="log stellar mass"),
-    Bound("log_metallicity", "dex(Z_sun)", -2.0, 0.39, -0.3, 0.5, "log metallicity"),
-    Bound("A_V", "mag", 0.0, 3.0, 0.0, 0.4, "A_V"),
-    Bound("birth_cloud_ratio", "", 0.0, 3.0, 1.0, 0.7, "birth-cloud ratio"),
-    Bound("dust_slope", "", -1.2, 0.5, -0.5, 0.3, "dust slope"),
+    Bound("stellar_mass", "dex(M_sun)", 7.0, 12.5),
+    Bound("log_metallicity", "dex(Z_sun)", -2.0, 0.39, -0.3, 0.5),
+    Bound("A_V", "mag", 0.0, 3.0, 0.0, 0.4),
+    Bound("birth_cloud_ratio", "", 0.0, 3.0, 1.0, 0.7),
+    Bound("dust_slope", "", -1.2, 0.5, -0.5, 0.3),
 )
 """All parameters but the redshift, whose range is the survey's, and the history.
 

@@ -141,7 +141,6 @@ STACK_COLUMNS = (
 LCURVE_COLUMNS = (
     Column("weight", pa.float64(), "", "Weight of the divergence from the prior in the loss"),
     Column("distance", pa.float64(), "", "Distance of model and observed photometry"),
-    Column("distance_error", pa.float64(), "", "Its standard error"),
     Column("floor", pa.float64(), "", "The same distance of data against data, mean"),
     Column("floor_spread", pa.float64(), "", "Standard deviation of the floor"),
     Column("divergence", pa.float64(), "nat", "Of the flow from the prior"),
